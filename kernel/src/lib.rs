@@ -1,0 +1,8 @@
+//! The kernel of Headwater: what runs per event or per byte. It knows nothing of files, networks or policy.
+//!
+//! Batches in, batches out. `python` is its only front; every other module is plain Rust and is tested without Python.
+
+pub mod json;
+
+#[cfg(feature = "python")]
+mod python;

@@ -1,0 +1,41 @@
+"""The catalogue of errors: each has a stable code, and says what failed, where, what was got and what is valid."""
+
+from __future__ import annotations
+
+
+class HeadwaterError(Exception):
+    """An error with a stable ``code``. ``retryable`` tells whether the same call may succeed later without a change."""
+
+    code = "error"
+    retryable = False
+
+
+class ProjectError(HeadwaterError):
+    """headwater.toml, a plan file or a rule file cannot be used as it is."""
+
+    code = "project_invalid"
+
+
+class LinkError(HeadwaterError):
+    """Physical rules that this kernel cannot link: an unknown format or operation. The running program is untouched."""
+
+    code = "rules_not_linked"
+
+
+class LogError(HeadwaterError):
+    """The log refused an append or a read. Nothing of the refused append will ever be read."""
+
+    code = "log_failed"
+
+
+class LogUnavailable(LogError):
+    """The log cannot append now, as where the disk is full; nothing was acknowledged."""
+
+    code = "log_unavailable"
+    retryable = True
+
+
+class CorruptLog(LogError):
+    """Bytes in the log fail their checksum or break an invariant."""
+
+    code = "log_corrupt"

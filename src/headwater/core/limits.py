@@ -1,0 +1,23 @@
+"""Every limit of Headwater in one place, with what happens at it. Names end in the unit and `_max` or `_min`."""
+
+# Collector: a larger body gets 413 before it is decoded; what gunzips to more than the decoded limit gets 413 as well.
+REQUEST_BYTES_MAX = 4 * 1024 * 1024
+REQUEST_DECODED_BYTES_MAX = 16 * 1024 * 1024
+# An event larger than this is a counted drop, reason `oversize`.
+EVENT_BYTES_MAX = 1024 * 1024
+# Requests in flight; further ones get 503 with Retry-After.
+REQUESTS_IN_FLIGHT_MAX = 1024
+# `event_id`, `device_id`, `user_id` and the like: a longer one makes the event a dead letter, reason `id_too_long`.
+ID_BYTES_MAX = 512
+
+# Log: bytes waiting for the next fsync; an append that finds more waits, and the collector answers 503 after a second.
+APPEND_PENDING_BYTES_MAX = 64 * 1024 * 1024
+SEGMENT_BYTES_MAX = 256 * 1024 * 1024
+FETCH_BYTES_MAX = 8 * 1024 * 1024
+
+# First ETL hop: event ids remembered. Beyond it the oldest are forgotten, counted, and said on the status page.
+DEDUPLICATION_IDS_MAX = 20_000_000
+DEDUPLICATION_WINDOW_MS = 24 * 3600 * 1000
+
+# Sinks: a file of this size is closed and the next one begun.
+SINK_FILE_BYTES_MAX = 256 * 1024 * 1024

@@ -1,0 +1,1 @@
+"""The log: topics of records, in partitions, durable before an append returns. See `docs/formats/log.md`."""
