@@ -486,8 +486,26 @@ mod tests {
     #[test]
     fn takes_what_rfc_8259_takes() {
         for text in [
-            "{}", "[]", " { } ", "[1]", "[1,2 , 3]", "{\"a\":1}", "{\"a\" : [ ] , \"b\":{}}", "0", "-0", "1e5", "1E+5", "-1.25e-7", "true",
-            "[[[]]]", "[{},{\"a\":[{}]}]", "\"\\u00e9\\ud800\"", "[\"a\",{\"b\":null},[]]", "\"\u{7f}\u{80}\"", "[[],[]]", "{\"a\":{},\"b\":[]}",
+            "{}",
+            "[]",
+            " { } ",
+            "[1]",
+            "[1,2 , 3]",
+            "{\"a\":1}",
+            "{\"a\" : [ ] , \"b\":{}}",
+            "0",
+            "-0",
+            "1e5",
+            "1E+5",
+            "-1.25e-7",
+            "true",
+            "[[[]]]",
+            "[{},{\"a\":[{}]}]",
+            "\"\\u00e9\\ud800\"",
+            "[\"a\",{\"b\":null},[]]",
+            "\"\u{7f}\u{80}\"",
+            "[[],[]]",
+            "{\"a\":{},\"b\":[]}",
         ] {
             assert_eq!(reason(text.as_bytes()), None, "{text}");
         }
@@ -496,12 +514,30 @@ mod tests {
     #[test]
     fn refuses_what_rfc_8259_refuses() {
         for (text, expected, at) in [
-            ("", Reason::UnexpectedEnd, 0), ("{", Reason::UnexpectedEnd, 1), ("[1,]", Reason::UnexpectedByte, 3), ("{\"a\":1,}", Reason::UnexpectedByte, 7),
-            ("01", Reason::Number, 1), ("1.", Reason::UnexpectedEnd, 2), ("+1", Reason::UnexpectedByte, 0), ("NaN", Reason::UnexpectedByte, 0),
-            ("nul", Reason::UnexpectedEnd, 3), ("\"\\x\"", Reason::Escape, 2), ("\"\\u12g4\"", Reason::Escape, 5), ("\"a\tb\"", Reason::Control, 2),
-            ("{} {}", Reason::Trailing, 3), ("[1 2]", Reason::UnexpectedByte, 3), ("{a:1}", Reason::UnexpectedByte, 1), ("[}", Reason::UnexpectedByte, 1),
-            ("[[]}", Reason::UnexpectedByte, 3), ("{\"a\":[}", Reason::UnexpectedByte, 6), ("'a'", Reason::UnexpectedByte, 0), ("-", Reason::UnexpectedEnd, 1),
-            ("[1e]", Reason::Number, 3), ("[,1]", Reason::UnexpectedByte, 1), ("\u{feff}{}", Reason::UnexpectedByte, 0), ("[-x]", Reason::Number, 2),
+            ("", Reason::UnexpectedEnd, 0),
+            ("{", Reason::UnexpectedEnd, 1),
+            ("[1,]", Reason::UnexpectedByte, 3),
+            ("{\"a\":1,}", Reason::UnexpectedByte, 7),
+            ("01", Reason::Number, 1),
+            ("1.", Reason::UnexpectedEnd, 2),
+            ("+1", Reason::UnexpectedByte, 0),
+            ("NaN", Reason::UnexpectedByte, 0),
+            ("nul", Reason::UnexpectedEnd, 3),
+            ("\"\\x\"", Reason::Escape, 2),
+            ("\"\\u12g4\"", Reason::Escape, 5),
+            ("\"a\tb\"", Reason::Control, 2),
+            ("{} {}", Reason::Trailing, 3),
+            ("[1 2]", Reason::UnexpectedByte, 3),
+            ("{a:1}", Reason::UnexpectedByte, 1),
+            ("[}", Reason::UnexpectedByte, 1),
+            ("[[]}", Reason::UnexpectedByte, 3),
+            ("{\"a\":[}", Reason::UnexpectedByte, 6),
+            ("'a'", Reason::UnexpectedByte, 0),
+            ("-", Reason::UnexpectedEnd, 1),
+            ("[1e]", Reason::Number, 3),
+            ("[,1]", Reason::UnexpectedByte, 1),
+            ("\u{feff}{}", Reason::UnexpectedByte, 0),
+            ("[-x]", Reason::Number, 2),
         ] {
             assert_eq!(reason(text.as_bytes()), Some((expected, at)), "{text}");
         }

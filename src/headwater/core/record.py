@@ -65,7 +65,9 @@ def decode_all(data: bytes) -> Iterator[Record]:
     while at < len(data):
         if at + _FIXED.size > len(data):
             raise ValueError(f"a record header is cut off at byte {at} of {len(data)}")
-        length, version, tier, key_n, event_time, received, offset, partition, snapshot, id_n, topic_n, rule_n, _flags = _FIXED.unpack_from(data, at)
+        length, version, tier, key_n, event_time, received, offset, partition, snapshot, id_n, topic_n, rule_n, _flags = (
+            _FIXED.unpack_from(data, at)
+        )
         if version != VERSION:
             raise ValueError(f"record version {version} is not known; this Headwater reads version {VERSION}")
         start, end = at + _FIXED.size, at + 4 + length

@@ -30,7 +30,7 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class AppendGroup(msgspec.Struct, frozen=True):
-    """One atomic step. ``state`` is kept with it under its name (small JSON; the last one of a name is what `Log.state` gives)."""
+    """One atomic step. ``state`` is kept with it under its name (small JSON; `Log.state` gives the last one of a name)."""
 
     batches: tuple[Batch, ...] = ()
     commits: tuple[Commit, ...] = ()
@@ -38,7 +38,7 @@ class AppendGroup(msgspec.Struct, frozen=True):
 
 
 class Fetch(msgspec.Struct, frozen=True):
-    """Records read: ``data`` starts with the record at ``first_offset``; reading goes on at ``next_offset``. Empty data: none yet."""
+    """Records read: ``data`` starts with the record at ``first_offset``; read on at ``next_offset``. No data: none yet."""
 
     data: bytes
     first_offset: int
@@ -85,7 +85,7 @@ class Log(Protocol):
         ...
 
     def wait(self, seconds: float) -> bool:
-        """Blocks until something was appended by this process since the last call, or the time is over. True where something was."""
+        """Blocks until this process appended something since the last call (True), or the time is over (False)."""
         ...
 
     def committed(self, group: str, topic: str, partition: int) -> int:

@@ -1,0 +1,56 @@
+# The two commands that matter: `make demo` and `make test`. `make help` lists the rest.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+export UV_LINK_MODE ?= copy
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+KERNEL_SOURCES := $(shell find kernel/src -name '*.rs') kernel/Cargo.toml
+PYTEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench clean
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Headwater needs Python 3.11 or newer as '$(PYTHON)'. Install it (Debian: apt-get install python3 python3-venv) or name one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python lacks venv. Install it (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "Headwater needs a Rust toolchain, 1.89 or newer: 'cargo' is not on PATH. Install one with rustup or your system's packages." >&2; exit 1; }
+	@cargo --version | awk '{ split($$2, v, "."); exit !(v[1] > 1 || v[2] >= 89) }' || { echo "Headwater needs Rust 1.89 or newer; found: $$(cargo --version). Update it (rustup update)." >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "Headwater needs a C compiler: 'cc' is not on PATH. Install one (Debian: apt-get install gcc libc6-dev)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.requirements: $(BIN)/uv pyproject.toml
+	$(BIN)/uv pip install --quiet --group dev maturin
+	$(BIN)/uv pip install --quiet --requirements pyproject.toml --all-extras
+	@touch $@
+
+$(VENV)/.kernel: $(VENV)/.requirements $(KERNEL_SOURCES) pyproject.toml
+	$(BIN)/maturin develop --release --uv --quiet
+	@touch $@
+
+setup: $(VENV)/.kernel ## Install everything into .venv and build the kernel
+
+demo: setup ## Start the example project with simulated users (ARGS=--exit ends by itself)
+	$(BIN)/headwater demo $(ARGS)
+
+test: setup check ## Lint, then run every test
+	cd kernel && cargo test --release --quiet
+	$(BIN)/pytest -n $(PYTEST_WORKERS) $(ARGS)
+
+check: setup ## Formatting, types, contracts, clippy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd kernel && cargo fmt --check && cargo clippy --all-targets --quiet
+
+bench: setup ## Measure the kernel (events/s of CPU time)
+	$(BIN)/python benchmarks/kernel.py $(ARGS)
+
+clean: ## Remove what was built
+	rm -rf $(VENV) kernel/target build

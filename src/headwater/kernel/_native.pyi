@@ -1,0 +1,65 @@
+"""Types of the native module. The classes live in `kernel/src/python/`, one file each."""
+
+from typing import final
+
+__version__: str
+
+@final
+class Program:
+    """A rule set linked for running. Immutable; may be used by several threads at once."""
+
+    def __new__(cls, rules: list[bytes]) -> Program:
+        """Links physical rules (JSON, `docs/formats/physical-rule.md`). Raises ValueError that names the rule and what is not known."""
+    @property
+    def rule_names(self) -> list[str]: ...
+    @property
+    def datasets(self) -> list[str]: ...
+    @property
+    def field_paths(self) -> list[str]:
+        """Every path that a rule names, dotted, sorted: the order of the field counters."""
+    def run(self, batch: bytes | list[bytes]) -> Result:
+        """Runs NDJSON (or one event an item). Blank lines are passed over but numbered. Outputs are NDJSON. The GIL is released."""
+    def run_records(self, records: bytes, topic: str, partition: int, first_offset: int, snapshot: int) -> Result:
+        """Runs a batch of records; outputs are batches of records that keep the input's key, tier, times and event_id.
+
+        The origin of an output is that of the input, or (topic, partition, first_offset + index) where the input is its own.
+        """
+
+@final
+class Result:
+    """What one batch gave."""
+
+    @property
+    def events(self) -> int:
+        """Lines read that were not blank: well-formed ones and rejects."""
+    @property
+    def outputs(self) -> dict[str, bytes]: ...
+    @property
+    def rows(self) -> dict[str, int]: ...
+    @property
+    def rules(self) -> list[tuple[int, int, int, int, int]]:
+        """(rule index, matched, where_errors, failed, not_finite) of the rules where any is not 0. `matched` includes neither."""
+    @property
+    def fields(self) -> list[tuple[int, int, int]]:
+        """(index into `field_paths`, coerced, type_errors) where any is not 0."""
+    @property
+    def rejects(self) -> list[tuple[int, int, int, str, int]]:
+        """(index of the line or record from 0, start, end in the batch or item, reason, offset in the line) of what is no JSON object."""
+    @property
+    def failures(self) -> list[tuple[int, int, int, int, str, str]]:
+        """(index of the line or record from 0, start, end, rule index, column, operation that failed)."""
+
+@final
+class Counters:
+    """Adds results up without a Python loop."""
+
+    def __new__(cls, program: Program) -> Counters: ...
+    def add(self, result: Result) -> None: ...
+    def events(self) -> int: ...
+    def rejects(self) -> int: ...
+    def rules(self) -> dict[str, dict[str, int]]:
+        """Name → matched, where_errors, failed, not_finite; every rule of the program."""
+    def fields(self) -> dict[str, dict[str, int]]:
+        """Path → coerced, type_errors; every path of the program."""
+    def outputs(self) -> dict[str, int]:
+        """Dataset → rows; every dataset of the program."""
