@@ -13,7 +13,13 @@ ROOT = Path(__file__).parents[3]
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=cwd, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+        command,
+        cwd=cwd,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -34,7 +40,9 @@ def test_fails_as_known(): assert False
 """
 
 
-@pytest.mark.parametrize(("ci", "summary"), [("", "1 passed, 2 skipped, 1 xfailed"), ("true", "1 failed, 1 passed, 1 xfailed, 1 error")])
+@pytest.mark.parametrize(
+    ("ci", "summary"), [("", "1 passed, 2 skipped, 1 xfailed"), ("true", "1 failed, 1 passed, 1 xfailed, 1 error")]
+)
 def test_a_skip_fails_on_ci(tmp_path, ci, summary):
     shutil.copy(ROOT / "tests/conftest.py", tmp_path)
     (tmp_path / "test_it.py").write_text(SKIPS)
@@ -97,7 +105,9 @@ def test_setup_goes_on_where_nothing_lacks(machine):
     for program in ("python3", "cc"):
         fake(machine, program, 'case "$*" in *venv\\ *) echo "would make a venv"; exit 7;; esac')
     fake(machine, "cargo", "echo cargo 2.0.0 abc")
-    done = run(make, "-f", str(ROOT / "Makefile"), "setup", f"VENV={machine / 'venv'}", "SHELL=/bin/sh", cwd=ROOT, PATH=str(machine))
+    done = run(
+        make, "-f", str(ROOT / "Makefile"), "setup", f"VENV={machine / 'venv'}", "SHELL=/bin/sh", cwd=ROOT, PATH=str(machine)
+    )
     assert "would make a venv" in done.stdout
 
 

@@ -62,7 +62,9 @@ def test_functions_are_short(tree):
         for path in tree.ending(suffix):
             for line, function, lines in functions(path.read_text()):
                 if lines > FUNCTION_LINES_MAX:
-                    offences.append(f"{tree.name(path)}:{line}: {function} has {lines} lines, at most {FUNCTION_LINES_MAX}; split it")
+                    offences.append(
+                        f"{tree.name(path)}:{line}: {function} has {lines} lines, at most {FUNCTION_LINES_MAX}; split it"
+                    )
     assert not offences, "\n".join(offences)
 
 
