@@ -1,0 +1,1 @@
+"""The meanings of functions in plain Python, one file a noun. The kernel has the same in Rust."""
