@@ -16,6 +16,12 @@ class ProjectError(HeadwaterError):
     code = "project_invalid"
 
 
+class SchemaError(HeadwaterError):
+    """A JSON Schema cannot be used as the schema of a dataset."""
+
+    code = "schema_invalid"
+
+
 class LinkError(HeadwaterError):
     """Physical rules that this kernel cannot link: an unknown format or operation. The running program is untouched."""
 

@@ -21,3 +21,7 @@ DEDUPLICATION_WINDOW_MS = 24 * 3600 * 1000
 
 # Sinks: a file of this size is closed and the next one begun.
 SINK_FILE_BYTES_MAX = 256 * 1024 * 1024
+
+# Registry: a schema that nests deeper or unfolds into more fields (its $refs followed) is refused.
+SCHEMA_DEPTH_MAX = 64
+SCHEMA_FIELDS_MAX = 20_000
