@@ -22,6 +22,12 @@ class SchemaError(HeadwaterError):
     code = "schema_invalid"
 
 
+class RegistryError(HeadwaterError):
+    """A snapshot cannot be stored or read."""
+
+    code = "registry_failed"
+
+
 class LinkError(HeadwaterError):
     """Physical rules that this kernel cannot link: an unknown format or operation. The running program is untouched."""
 

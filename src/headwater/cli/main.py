@@ -1,0 +1,80 @@
+"""`headwater`: the list of commands, and what every one of them does with an error.
+
+Exit codes: 0 done; 1 failed, or findings that are errors; 2 wrong usage; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+import headwater
+from headwater.core.errors import HeadwaterError
+
+COMMANDS: tuple[tuple[str, str], ...] = (("init", "Write a small working project."),)
+"""Name and help. A command is the function of that name in `headwater.cli.<name>`; its docstring begins with the same help."""
+
+
+def main() -> None:
+    """Entry point of the program."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and gives its exit code."""
+    try:
+        _app(arguments)(list(arguments), prog_name="headwater")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except HeadwaterError as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return 0
+
+
+def _failed(text: str) -> int:
+    print(f"headwater: {text}", file=sys.stderr)
+    return 1
+
+
+def _app(arguments: Sequence[str]) -> typer.Typer:
+    """The typer app. Only commands that the arguments name are imported, so that `headwater --help` stays quick."""
+    app = typer.Typer(
+        name="headwater",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name, summary in COMMANDS:
+        function = getattr(import_module(f"headwater.cli.{name}"), name) if name in arguments else _unloaded(summary)
+        app.command(name)(function)
+    return app
+
+
+def _unloaded(summary: str) -> Callable[..., Any]:
+    def command() -> None: ...
+
+    command.__doc__ = summary
+    return command
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"headwater {headwater.__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Headwater takes the events that apps report, checks them, turns them with SQL rules and delivers them."""

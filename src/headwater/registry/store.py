@@ -1,0 +1,104 @@
+"""Where snapshots are kept: one file each, `<20-digit number>.json`, created once and never changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from headwater.core.clock import now_ms
+from headwater.core.errors import RegistryError
+from headwater.core.ids import new_id
+from headwater.registry.snapshot import Draft, Snapshot, decode, numbered
+
+_NAME = re.compile(r"(\d{20})\.json")
+
+
+class SnapshotStore:
+    """The snapshots of one data directory. One process publishes; any number may read.
+
+    ``errors`` says which files the last `latest` passed over, and why. Raises RegistryError where the directory cannot be made.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.errors: tuple[str, ...] = ()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            for unfinished in directory.glob(".unfinished-*"):
+                unfinished.unlink()
+        except OSError as error:
+            raise RegistryError(f"{directory}: cannot be used for snapshots: {error.strerror}") from None
+
+    def publish(self, draft: Draft) -> Snapshot:
+        """Stores the draft under the next number, fsynced. The same content as the latest gives the latest back.
+
+        Raises RegistryError where it cannot be written; nothing is stored then.
+        """
+        latest = self.latest()
+        if latest is not None and latest.hash == draft.content_hash():
+            return latest
+        number = max(self.numbers(), default=0) + 1
+        while True:
+            snapshot = numbered(draft, number, now_ms())
+            try:
+                self._create(snapshot)
+                return snapshot
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise RegistryError(f"snapshot {number} was not stored in {self.directory}: {error.strerror}") from None
+
+    def latest(self) -> Snapshot | None:
+        """The snapshot with the highest number that is intact; None where there is none. Sets ``errors``."""
+        errors = []
+        found = None
+        for number in sorted(self.numbers(), reverse=True):
+            try:
+                found = self.get(number)
+                break
+            except RegistryError as error:
+                errors.append(str(error))
+        self.errors = tuple(errors)
+        return found
+
+    def get(self, number: int) -> Snapshot:
+        """One snapshot. Raises RegistryError where there is none of that number, or its file is damaged."""
+        file = self._file(number)
+        try:
+            snapshot = decode(file.read_bytes())
+        except FileNotFoundError:
+            raise RegistryError(f"there is no snapshot {number} in {self.directory}") from None
+        except OSError as error:
+            raise RegistryError(f"{file} cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:
+            raise RegistryError(f"{file} is damaged and is not used: {error}") from None
+        if snapshot.number != number:
+            raise RegistryError(f"{file} is damaged and is not used: it says that it is number {snapshot.number}")
+        return snapshot
+
+    def numbers(self) -> list[int]:
+        """The numbers that are taken, damaged files too."""
+        return [int(match[1]) for file in self.directory.iterdir() if (match := _NAME.fullmatch(file.name))]
+
+    def _file(self, number: int) -> Path:
+        return self.directory / f"{number:020d}.json"
+
+    def _create(self, snapshot: Snapshot) -> None:
+        # A hard link appears whole or not at all, and never over a file that is there.
+        unfinished = self.directory / f".unfinished-{new_id()}"
+        try:
+            with unfinished.open("xb") as file:
+                file.write(snapshot.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(unfinished, self._file(snapshot.number))
+        finally:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+        directory = os.open(self.directory, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

@@ -1,0 +1,87 @@
+"""The frame of the command line: help, version, errors, exit codes."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import headwater
+from headwater.cli import main
+from headwater.core.errors import ProjectError
+
+
+@pytest.mark.parametrize(("name", "summary"), main.COMMANDS)
+def test_a_command_is_the_function_of_its_name_and_its_help_is_the_list_s(name: str, summary: str) -> None:
+    function = getattr(import_module(f"headwater.cli.{name}"), name)
+    assert function.__doc__.splitlines()[0] == summary
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--help"]) == 0
+    printed = capsys.readouterr().out
+    for name, summary in main.COMMANDS:
+        assert name in printed
+        assert summary.split()[0] in printed
+
+
+def test_help_imports_no_command() -> None:
+    code = (
+        "import sys; from headwater.cli import main; main.run(['--help']);"
+        "print([name for name in sys.modules if name.startswith(('headwater.', 'sqlglot', 'uvicorn'))], file=sys.stderr)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    assert "headwater.cli.main" in loaded
+    for heavy in ("sqlglot", "uvicorn", "headwater.registry", "headwater.kernel", "headwater.cli.init"):
+        assert f"'{heavy}" not in loaded
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"headwater {headwater.__version__}\n"
+
+
+def test_wrong_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["ini"]) == 2
+    assert "Did you mean 'init'?" in capsys.readouterr().err
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def init() -> None:
+        raise error
+
+    monkeypatch.setattr("headwater.cli.init.init", init)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ProjectError("no project here"), "headwater: no project here\n"),
+        (PermissionError(13, "Permission denied", "/a/b"), "headwater: /a/b: Permission denied\n"),
+        (OSError("no file name"), "headwater: no file name\n"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, text: str
+) -> None:
+    raising(monkeypatch, error)
+    assert main.run(["init"]) == 1
+    assert capsys.readouterr().err == text
+
+
+def test_an_interrupt_is_exit_code_130_and_silent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    raising(monkeypatch, KeyboardInterrupt())
+    assert main.run(["init"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        main.run(["init"])
+
+
+def test_the_program_is_installed() -> None:
+    program = Path(sys.executable).with_name("headwater")
+    assert subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.startswith("headwater ")
