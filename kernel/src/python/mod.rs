@@ -1,9 +1,12 @@
 //! The Python front: one file per native class, registered here.
 
+mod payload;
+
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    payload::register(m)?;
     Ok(())
 }

@@ -51,3 +51,22 @@ class CorruptLog(LogError):
     """Bytes in the log fail their checksum or break an invariant."""
 
     code = "log_corrupt"
+
+
+class InputError(HeadwaterError):
+    """An input of a batch run cannot be read to its end: missing, truncated, damaged, or one line beyond the limit."""
+
+    code = "input_invalid"
+
+
+class OutputError(HeadwaterError):
+    """The output of a batch run cannot be written; nothing of it was put in place."""
+
+    code = "output_refused"
+
+
+class SinkError(HeadwaterError):
+    """A sink cannot write now, as where the disk is full; what it was given stays in the log and is tried again."""
+
+    code = "sink_failed"
+    retryable = True

@@ -25,3 +25,16 @@ SINK_FILE_BYTES_MAX = 256 * 1024 * 1024
 # Registry: a schema that nests deeper or unfolds into more fields (its $refs followed) is refused.
 SCHEMA_DEPTH_MAX = 64
 SCHEMA_FIELDS_MAX = 20_000
+
+# `headwater etl`: input is cut at line ends into chunks of this size; a longer line makes a longer chunk, up to the line limit,
+# beyond which the run ends with an error that names the line.
+BATCH_CHUNK_BYTES = 1024 * 1024
+BATCH_LINE_BYTES_MAX = 256 * 1024 * 1024
+# Chunks in work or waiting to be written; reading waits for the oldest.
+BATCH_CHUNKS_IN_FLIGHT_MAX = 8
+# Rows kept of each dataset before they are written out, so that a run with a thousand datasets needs no thousand open files.
+BATCH_OUTPUT_BUFFER_BYTES = 256 * 1024
+
+# Pauses of a worker or sink that failed: the first one, doubled each time up to the last one. It never gives up, and says so.
+RETRY_WAIT_S_MIN = 0.1
+RETRY_WAIT_S_MAX = 5.0

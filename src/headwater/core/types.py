@@ -12,6 +12,11 @@ import msgspec
 SCALARS = ("BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "TIMESTAMP", "JSON")
 
 
+def quoted(name: str) -> str:
+    """A name as SQL takes it whatever its characters: in double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 class Scalar(msgspec.Struct, frozen=True):
     """BIGINT, DOUBLE, BOOLEAN, VARCHAR, TIMESTAMP (µs since 1970, UTC) or JSON; NULL is the type of a bare NULL."""
 
@@ -43,8 +48,7 @@ class StructOf(msgspec.Struct, frozen=True):
         return None
 
     def __str__(self) -> str:
-        inner = ", ".join(f'"{name}" {kind}' for name, kind in self.fields)
-        return f"STRUCT({inner})"
+        return f"STRUCT({', '.join(f'{quoted(name)} {kind}' for name, kind in self.fields)})"
 
 
 DataType: TypeAlias = Scalar | ListOf | StructOf

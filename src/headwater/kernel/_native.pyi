@@ -63,3 +63,11 @@ class Counters:
         """Path → coerced, type_errors; every path of the program."""
     def outputs(self) -> dict[str, int]:
         """Dataset → rows; every dataset of the program."""
+
+# Sinks. Both raise ValueError where the bytes are not whole records of a known version.
+
+def payload_lines(records: bytes) -> tuple[bytes, int]:
+    """The payloads of a batch of records as NDJSON, and their number. The GIL is released."""
+
+def record_delays(records: bytes, now_ms: int) -> list[tuple[int, int]]:
+    """How long ago the records were received: (ms, records), sorted; a delay is rounded up by at most 1/16. The GIL is released."""

@@ -1,0 +1,7 @@
+"""The way out: datasets of the log into sinks, each record once."""
+
+from headwater.deliver.deliverer import Deliverer
+from headwater.deliver.sink import Checkpoint, Sink, SinkBatch
+from headwater.deliver.sinks.ndjson import NdjsonSink
+
+__all__ = ["Checkpoint", "Deliverer", "NdjsonSink", "Sink", "SinkBatch"]

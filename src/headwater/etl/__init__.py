@@ -1,0 +1,1 @@
+"""The first hop: rules over events, from the log (`worker`) or from files (`batch`)."""

@@ -1,0 +1,163 @@
+"""Input files of a batch run: opened, decompressed by their first bytes and cut into chunks at line ends."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import zstandard
+from isal import igzip, igzip_lib
+
+from headwater.core.errors import InputError
+from headwater.core.limits import BATCH_CHUNK_BYTES, BATCH_LINE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+# Frames to be skipped, as parallel compressors write them in front: 0x184D2A50 to 0x184D2A5F, little-endian.
+ZSTD_SKIPPABLE_MAGIC_END = b"\x2a\x4d\x18"
+
+# A zstd block of 4 bytes may hold 128 KiB, so 8 KiB of input give at most 256 MiB at once.
+_ZSTD_READ_BYTES = 8 * 1024
+
+
+class Chunk(NamedTuple):
+    """Whole lines of a file. ``first_line`` is the number of the first one, from 1; ``read_bytes``: how far the file is read."""
+
+    data: bytes
+    first_line: int
+    read_bytes: int
+
+
+class SourceFile:
+    """One input: a path, or ``-`` for standard input. gzip and zstd are known by their first bytes, not by the name."""
+
+    def __init__(self, path: str, chunk_bytes: int = BATCH_CHUNK_BYTES, line_bytes_max: int = BATCH_LINE_BYTES_MAX) -> None:
+        self.name = "standard input" if path == "-" else path
+        self._path = path
+        self._chunk_bytes = chunk_bytes
+        self._line_bytes_max = line_bytes_max
+
+    def size(self) -> int | None:
+        """Bytes as stored (compressed), or None where it cannot be known. Raises InputError where the file is not there."""
+        if self._path == "-":
+            return None
+        path = Path(self._path)
+        try:
+            return path.stat().st_size if path.is_file() else None
+        except OSError as e:
+            raise InputError(f"cannot read {self.name}: {e.strerror}") from e
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The lines, in chunks. Raises InputError for what cannot be opened, read or decompressed to its end."""
+        try:
+            raw: BinaryIO = sys.stdin.buffer if self._path == "-" else Path(self._path).open("rb")  # noqa: SIM115
+        except OSError as e:
+            raise InputError(f"cannot read {self.name}: {e.strerror}") from e
+        with _Counted(raw, close=self._path != "-") as counted:
+            try:
+                yield from self._cut(_decompressed(counted), counted)
+            except EOFError as e:
+                raise InputError(f"{self.name} is truncated: it ends in the middle of its compressed data") from e
+            except (zstandard.ZstdError, gzip.BadGzipFile, igzip_lib.IsalError) as e:  # type: ignore[misc]
+                raise InputError(f"{self.name} is damaged: {e}") from e
+            except OSError as e:
+                raise InputError(f"cannot read {self.name}: {e.strerror or e}") from e
+
+    def _cut(self, read: Callable[[int], bytes], counted: _Counted) -> Iterator[Chunk]:
+        """Cuts at line ends; parts of a long line are joined once, so that it costs no more than its length."""
+        line = 1
+        parts: list[bytes] = []
+        held = 0
+        while data := read(self._chunk_bytes):
+            cut = data.rfind(b"\n") + 1
+            if held + (cut or len(data)) > self._line_bytes_max + self._chunk_bytes:
+                raise InputError(f"{self.name}: line {line} is longer than {self._line_bytes_max:,} bytes")
+            parts.append(data[:cut] if cut else data)
+            held += len(parts[-1])
+            if cut:
+                yield Chunk(b"".join(parts), line, counted.read_bytes)
+                line += sum(part.count(b"\n") for part in parts)
+                parts = [data[cut:]]
+                held = len(parts[0])
+        if held:
+            yield Chunk(b"".join(parts), line, counted.read_bytes)
+
+
+class _Counted(io.RawIOBase):
+    """The stored bytes, counted, with the first ones readable twice."""
+
+    def __init__(self, raw: BinaryIO, close: bool) -> None:
+        self._raw = raw
+        self._close = close
+        self._head = b""
+        self.read_bytes = 0
+
+    def head(self, size: int) -> bytes:
+        """The first bytes, which stay to be read. A pipe may give fewer at a time, so it asks until it has them."""
+        while len(self._head) < size and (more := self._raw.read(size - len(self._head))):
+            self._head += more
+        return self._head
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Buffer, /) -> int:
+        """Fills ``into`` as far as there is input; 0 at the end. `read` of the base class is made of it."""
+        view = memoryview(into)
+        if self._head:
+            data, self._head = self._head[: len(view)], self._head[len(view) :]
+            view[: len(data)] = data
+            size = len(data)
+        else:
+            size = self._raw.readinto(view)  # type: ignore[attr-defined]
+        self.read_bytes += size
+        return size
+
+    def close(self) -> None:
+        """Closes the file below, but never standard input."""
+        if self._close and not self.closed:
+            self._raw.close()
+        super().close()
+
+
+def _decompressed(counted: _Counted) -> Callable[[int], bytes]:
+    head = counted.head(4)
+    if head.startswith(GZIP_MAGIC):
+        gzip_read: Callable[[int], bytes] = igzip.open(counted, "rb").read  # type: ignore[no-untyped-call]
+        return gzip_read
+    if head == ZSTD_MAGIC or (head[1:] == ZSTD_SKIPPABLE_MAGIC_END and head[0] & 0xF0 == 0x50):
+        pieces = _zstd(counted)
+        return lambda _size: next(pieces, b"")
+    return counted.read
+
+
+def _zstd(counted: _Counted) -> Iterator[bytes]:
+    """Decompresses frame after frame. zstandard's own stream reader takes a truncated frame for the end of the file."""
+    waiting: list[bytes] = []
+    held = 0
+    data = b""
+    started = False
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    while data or (data := counted.read(_ZSTD_READ_BYTES)):
+        piece, started = frame.decompress(data), True
+        data = b""
+        if piece:
+            waiting.append(piece)
+            held += len(piece)
+        if frame.eof:
+            data = frame.unused_data
+            frame, started = zstandard.ZstdDecompressor().decompressobj(), False
+        if held >= BATCH_CHUNK_BYTES:
+            yield b"".join(waiting)
+            waiting, held = [], 0
+    if held:
+        yield b"".join(waiting)
+    if started:
+        raise EOFError
