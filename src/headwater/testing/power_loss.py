@@ -17,7 +17,7 @@ class PowerLoss:
         self._fsync, self._fdatasync = os.fsync, os.fdatasync
 
     def __enter__(self) -> PowerLoss:
-        os.fsync = os.fdatasync = self._synced
+        os.fsync = os.fdatasync = self._synced  # type: ignore[assignment]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -1,4 +1,4 @@
-"""What every sink has to do. Derive a test class from `SinkConformance`, say how to make the sink and read it back, and run it."""
+"""What every sink has to do. Derive a test class from `SinkConformance` and say how to make the sink and read it back."""
 
 from __future__ import annotations
 
@@ -67,11 +67,13 @@ class SinkConformance:
         """What a crash does besides ending the process; a suite may drop unsynced writes here."""
 
     def test_rows_come_out_once_and_in_order(self, tmp_path: Path) -> None:
+        """Nothing goes wrong."""
         driver = _Driver(self.make_sink(tmp_path), None, list(_batches()), None)
         driver.run()
         self._check(tmp_path, driver.saved)
 
     def test_killed_at_every_step(self, tmp_path: Path) -> None:
+        """A crash after each step in turn, then a run to the end."""
         for steps in range(1000):
             directory = tmp_path / f"after-{steps}"
             saved, crashed = self._run(directory, None, steps)
@@ -82,6 +84,7 @@ class SinkConformance:
         raise AssertionError("the run never ended")
 
     def test_killed_again_while_it_recovers(self, tmp_path: Path) -> None:
+        """A second crash a few steps after the first."""
         for first in range(4, 14):
             for second in range(6):
                 directory = tmp_path / f"after-{first}-{second}"
@@ -91,6 +94,7 @@ class SinkConformance:
                 self._check(directory, final)
 
     def test_goes_on_after_a_clean_end(self, tmp_path: Path) -> None:
+        """Closed and opened again with its last checkpoint."""
         batches = list(_batches())
         first = _Driver(self.make_sink(tmp_path), None, batches[:3], None)
         first.run()
@@ -112,6 +116,7 @@ class SinkConformance:
         self._check(tmp_path, driver.saved)
 
     def test_refuses_what_came_already(self, tmp_path: Path) -> None:
+        """A batch whose offsets the sink has is an error of its driver."""
         sink = self.make_sink(tmp_path)
         sink.open(None)
         batch = next(_batches())
