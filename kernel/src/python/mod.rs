@@ -1,5 +1,6 @@
 //! The Python front: one file per native class, registered here.
 
+mod block;
 mod payload;
 
 use pyo3::prelude::*;
@@ -8,5 +9,6 @@ use pyo3::prelude::*;
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     payload::register(m)?;
+    block::register(m)?;
     Ok(())
 }

@@ -12,8 +12,15 @@ ID_BYTES_MAX = 512
 
 # Log: bytes waiting for the next fsync; an append that finds more waits, and the collector answers 503 after a second.
 APPEND_PENDING_BYTES_MAX = 64 * 1024 * 1024
+# What one write and its fsync gather from concurrent appends; the rest goes with the next one.
+APPEND_GATHER_BYTES_MAX = 1024 * 1024
+# A segment of this size is closed and the next one begun.
 SEGMENT_BYTES_MAX = 256 * 1024 * 1024
+# A read looks through at most so many bytes of a segment for records after the first.
 FETCH_BYTES_MAX = 8 * 1024 * 1024
+# Index of a segment: one entry per partition and so many bytes of the file, for at most so many closed segments at once.
+INDEX_INTERVAL_BYTES = 64 * 1024
+INDEXED_SEGMENTS_MAX = 8
 
 # First ETL hop: event ids remembered. Beyond it the oldest are forgotten, counted, and said on the status page.
 DEDUPLICATION_IDS_MAX = 20_000_000

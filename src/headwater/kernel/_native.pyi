@@ -71,3 +71,47 @@ def payload_lines(records: bytes) -> tuple[bytes, int]:
 
 def record_delays(records: bytes, now_ms: int) -> list[tuple[int, int]]:
     """How long ago the records were received: (ms, records), sorted; a delay is rounded up by at most 1/16. The GIL is released."""
+
+# Log segments (`docs/formats/log.md`). All raise ValueError that names the byte where bytes are not what they should
+# be, and NotImplementedError where they are whole, but of a format that this kernel does not know.
+
+_Range = tuple[int, int, int, int, int, int, int]
+
+def checksum(data: bytes, seed: int = 0) -> int:
+    """CRC32C of ``data``, going on from ``seed``."""
+
+def count_records(data: bytes) -> int:
+    """How many records a batch holds; ValueError where it is not whole records of a known version."""
+
+def encode_frame(kind: int, group: int, content: bytes) -> bytes:
+    """A frame without a body: kind 0 (segment header) or 2 (mark)."""
+
+def encode_block(group: int, batches: list[tuple[str, int, int, int, bytes]]) -> bytes:
+    """A block frame of batches (topic, partition, first offset, count, records); compressed and checksummed by range."""
+
+def read_frame(data: bytes, start: int, position: int) -> tuple[int, int, int, int, int] | int:
+    """(kind, group, header length, body length, header checksum) of the frame at ``data[start:]``, its header checked.
+
+    An int says how many bytes from ``start`` on are needed to tell. ``position`` is what errors name.
+    """
+
+def block_directory(header: bytes, position: int) -> list[tuple[str, int, int, int]]:
+    """(topic, partition, first offset, count) of each range of a block, from its header."""
+
+def check_block(frame: bytes, position: int) -> None:
+    """Checks every range of a whole block frame against its checksum."""
+
+def find_later_frame(data: bytes, start: int, group: int) -> int | None:
+    """Where in ``data`` from ``start`` on a valid frame of ``group`` or a later one begins."""
+
+def find_ranges(
+    data: bytes, position: int, end: int, topic: str, partition: int, offset: int, raw_max: int
+) -> tuple[list[_Range], int, int]:
+    """Walks the frames of ``data``, which begin at ``position`` in the file: ranges of a partition from ``offset`` on.
+
+    A range is (position, stored bytes, raw bytes, codec, checksum, first offset, count). Then: where the first frame begins that was
+    not looked at, and how many bytes from there its header needs, or 0. Stops at ``end`` or after ``raw_max`` raw bytes.
+    """
+
+def decode_ranges(ranges: list[tuple[_Range, bytes, int]], offset: int, bytes_max: int) -> tuple[bytes, int]:
+    """Checks and unpacks ranges (each with bytes and where in them it starts): the records from ``offset`` on, and the next offset."""

@@ -1,0 +1,223 @@
+"""Segments: what their header and marks hold, how one is read, and the sparse index of offsets. See `docs/formats/log.md`."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from headwater.core.errors import CorruptLog
+from headwater.core.limits import INDEX_INTERVAL_BYTES
+from headwater.kernel import block_directory, check_block, checksum, encode_frame, find_later_frame, read_frame
+from headwater.log.files import Files
+from headwater.log.interface import Commit
+
+SEGMENT, BLOCK, MARK = 0, 1, 2
+_WINDOW_BYTES = 16 * 1024
+
+
+class SegmentHeader(msgspec.Struct, frozen=True):
+    """The first frame of a segment: what came before it, so that it can be read without what came before it.
+
+    ``previous`` is the segment that it follows, valid up to byte ``previous_end``, with the chain ``previous_chain``, and no
+    further.
+    """
+
+    shard: str
+    number: int
+    previous: int | None
+    previous_end: int
+    previous_chain: int
+    ends: list[tuple[str, int, int]]
+    commits: tuple[Commit, ...]
+    state: tuple[tuple[str, bytes], ...]
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The last frame of a group. ``chain`` covers every frame of the segment before it; ``closed``: the writer left in order."""
+
+    chain: int
+    blocks: int
+    commits: tuple[Commit, ...] = ()
+    state: tuple[tuple[str, bytes], ...] = ()
+    closed: bool = False
+
+
+_Content = TypeVar("_Content", SegmentHeader, Mark)
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A whole group as it lies in a file: its blocks as (position, header and body bytes, directory)."""
+
+    number: int
+    start: int
+    end: int
+    chain: int
+    mark: Mark
+    blocks: list[tuple[int, int, list[tuple[str, int, int, int]]]]
+
+
+def link(chain: int, frame_checksum: int) -> int:
+    """The chain after one more frame."""
+    return checksum(struct.pack("<I", frame_checksum), chain)
+
+
+def frame_checksum(frame: bytes) -> int:
+    """The header checksum that a frame carries."""
+    found: int = struct.unpack_from("<I", frame, 12)[0]
+    return found
+
+
+def encode_header(header: SegmentHeader, group: int) -> bytes:
+    """The bytes a segment begins with; ``group`` is the number of its first group."""
+    return encode_frame(SEGMENT, group, msgspec.msgpack.encode(header))
+
+
+def encode_mark(mark: Mark, group: int) -> bytes:
+    """The bytes a group ends with."""
+    return encode_frame(MARK, group, msgspec.msgpack.encode(mark))
+
+
+class Index:
+    """Offset → position of a block, per partition; sparse, so that it stays small beside the segment it is of."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, int], tuple[array[int], array[int]]] = {}
+
+    def add(self, topic: str, partition: int, first_offset: int, position: int) -> None:
+        """Notes a block, unless another one of the partition lies close before it."""
+        offsets, positions = self._entries.setdefault((topic, partition), (array("Q"), array("Q")))
+        if not positions or position - positions[-1] >= INDEX_INTERVAL_BYTES:
+            offsets.append(first_offset)
+            positions.append(position)
+
+    def floor(self, topic: str, partition: int, offset: int) -> int | None:
+        """Where a walk for the record at ``offset`` begins; None where the segment holds none so early."""
+        offsets, positions = self._entries.get((topic, partition), (array("Q"), array("Q")))
+        at = bisect_right(offsets, offset) - 1
+        return positions[at] if at >= 0 else None
+
+
+class Segment:
+    """A segment in use: all of it up to ``end`` is durable and may be read; ``chain`` is the chain there."""
+
+    def __init__(self, path: Path, header: SegmentHeader, group: int, start: int, chain: int) -> None:
+        self.path = path
+        self.header = header
+        self.group = group
+        self.start = start
+        self.end = start
+        self.start_chain = chain
+        self.chain = chain
+        self.base = {(topic, partition): end for topic, partition, end in header.ends}
+        self.index: Index | None = None
+
+
+class Torn(Exception):
+    """Bytes that are no whole group, at byte ``at``."""
+
+    def __init__(self, at: int, reason: str) -> None:
+        super().__init__(reason)
+        self.at = at
+
+
+class SegmentReader:
+    """Reads the frames of one segment file in order. The caller closes the descriptor."""
+
+    def __init__(self, files: Files, fd: int, path: Path, size: int | None = None) -> None:
+        self._files = files
+        self._fd = fd
+        self._path = path
+        self._window = b""
+        self._at = 0
+        self.size = files.size(fd) if size is None else size
+
+    def frame(self, at: int) -> tuple[int, int, int, int, bytes]:
+        """(kind, group, checksum, end of the frame, header) of the frame at ``at``. Raises Torn, or CorruptLog by name."""
+        need = 1
+        while True:
+            if at < self._at or at + need > self._at + len(self._window):
+                if at + need > self.size:
+                    raise Torn(at, f"the file ends at byte {self.size}, inside a frame")
+                self._window, self._at = self._files.pread(self._fd, max(need, _WINDOW_BYTES), at), at
+            try:
+                found = read_frame(self._window, at - self._at, at)
+            except NotImplementedError as e:
+                raise CorruptLog(f"{self._path}: {e}") from None
+            except ValueError as e:
+                raise Torn(at, str(e)) from None
+            if isinstance(found, int):
+                if found <= need:
+                    raise Torn(at, f"the file ends at byte {self.size}, inside a frame")
+                need = found
+                continue
+            kind, group, header_length, body_length, crc = found
+            header = self._window[at - self._at : at - self._at + header_length]
+            return kind, group, crc, at + header_length + body_length, header
+
+    def header(self) -> Segment:
+        """The segment by its first frame. Raises Torn where there is none."""
+        kind, group, crc, end, header = self.frame(0)
+        if kind != SEGMENT:
+            raise Torn(0, f"the file begins with a frame of kind {kind}, not with a segment header")
+        content = self._decode(0, header, SegmentHeader)
+        return Segment(self._path, content, group, end, link(content.previous_chain, crc))
+
+    def groups(self, segment: Segment) -> Iterator[Group]:
+        """The groups of the segment in order. Raises Torn at the start of the first that is not whole."""
+        at, number, chain = segment.start, segment.group, segment.start_chain
+        while at < self.size:
+            group = self._group(at, number, chain)
+            yield group
+            at, number, chain = group.end, group.number + 1, group.chain
+
+    def _group(self, start: int, number: int, chain: int) -> Group:
+        blocks = []
+        at = start
+        while True:
+            try:
+                kind, group, crc, end, header = self.frame(at)
+            except Torn as e:
+                raise Torn(start, str(e)) from None
+            if group != number or kind == SEGMENT:
+                raise Torn(start, f"byte {at}: a frame of kind {kind} of group {group} stands where group {number} belongs")
+            if kind == MARK:
+                break
+            blocks.append((at, end - at, self._directory(header, at)))
+            chain = link(chain, crc)
+            at = end
+        mark = self._decode(at, header, Mark)
+        if mark.chain != chain or mark.blocks != len(blocks):
+            raise Torn(start, f"byte {at}: the mark of group {number} does not fit the frames before it")
+        return Group(number=number, start=start, end=end, chain=link(chain, crc), mark=mark, blocks=blocks)
+
+    def _directory(self, header: bytes, at: int) -> list[tuple[str, int, int, int]]:
+        try:
+            return block_directory(header, at)
+        except ValueError as e:
+            raise CorruptLog(f"{self._path}: {e}") from None
+
+    def _decode(self, at: int, header: bytes, kind: type[_Content]) -> _Content:
+        try:
+            return msgspec.msgpack.decode(header[32:], type=kind)
+        except msgspec.DecodeError as e:
+            raise CorruptLog(f"{self._path}: byte {at}: an intact frame holds no {kind.__name__}: {e}") from None
+
+    def check_bodies(self, group: Group) -> None:
+        """Raises Torn where a byte of the group's records is not what was written."""
+        for position, length, _ in group.blocks:
+            try:
+                check_block(self._files.pread(self._fd, length, position), position)
+            except ValueError as e:
+                raise Torn(group.start, str(e)) from None
+
+    def later_frame(self, at: int, group: int) -> int | None:
+        """Where after ``at`` a valid frame of ``group`` or a later one begins."""
+        rest = self._files.pread(self._fd, self.size - at, at)
+        found = find_later_frame(rest, 1, group)
+        return None if found is None else at + found

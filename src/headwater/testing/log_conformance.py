@@ -1,0 +1,239 @@
+"""What every `Log` must do. A test module subclasses `LogConformance` under a name that begins with `Test` and gives `open`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from headwater.core.errors import LogError
+from headwater.core.limits import APPEND_PENDING_BYTES_MAX
+from headwater.core.record import Record, decode_all, encode
+from headwater.log.interface import AppendGroup, Batch, Commit, Log
+
+
+def batch(topic: str, first: int, count: int, partition: int = 0, payload_bytes: int = 40) -> Batch:
+    """A batch of ``count`` records whose event_ids are ``first``, ``first + 1`` … and whose payloads have about that size."""
+    data = b"".join(
+        encode(
+            Record(payload=b'{"n":%d,"pad":"%s"}' % (n, b"x" * payload_bytes), key=f"k{n % 7}", event_id=str(n), received_time=n)
+        )
+        for n in range(first, first + count)
+    )
+    return Batch(topic=topic, partition=partition, data=data, count=count)
+
+
+def ids(data: bytes) -> list[int]:
+    """The numbers that `batch` gave the records."""
+    return [int(record.event_id) for record in decode_all(data)]
+
+
+def read_all(log: Log, topic: str, partition: int = 0, bytes_max: int = 1 << 20) -> list[int]:
+    """Reads a partition from its start to its end; checks on the way that offsets are dense."""
+    found: list[int] = []
+    while len(found) < log.end_offset(topic, partition):
+        fetch = log.read(topic, partition, len(found), bytes_max)
+        numbers = ids(fetch.data)
+        assert fetch.first_offset == len(found), f"asked for offset {len(found)}, got {fetch.first_offset}"
+        assert fetch.next_offset == fetch.first_offset + len(numbers) > fetch.first_offset
+        found += numbers
+    return found
+
+
+@contextmanager
+def refused(*words: str) -> Iterator[None]:
+    """Passes where the block raises LogError and its text has every one of the words."""
+    said = None
+    try:
+        yield
+    except LogError as e:
+        said = str(e)
+    assert said is not None, "nothing was refused"
+    missing = [word for word in words if word not in said]
+    assert not missing, f"{said!r} does not say {missing}"
+
+
+class LogConformance:
+    """The suite. ``durable``: closing and opening again gives the same log."""
+
+    durable = True
+
+    def open(self) -> Log:
+        """Opens the log of this test; again after `close`, the same one."""
+        raise NotImplementedError
+
+    def _reopened(self, log: Log) -> Log:
+        if not self.durable:
+            return log
+        log.close()
+        return self.open()
+
+    def test_an_empty_log_holds_nothing(self) -> None:
+        log = self.open()
+        assert (log.topics(), log.partitions("a"), log.end_offset("a", 0)) == ((), (), 0)
+        assert (log.committed("g", "a", 0), log.state("s")) == (0, None)
+        fetch = log.read("a", 0, 0, 1000)
+        assert (fetch.data, fetch.first_offset, fetch.next_offset) == (b"", 0, 0)
+        log.close()
+
+    def test_offsets_are_dense_from_zero_in_each_partition(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        group = AppendGroup(batches=(batch("a", 0, 3), batch("b", 0, 2), batch("a", 3, 4), batch("a", 0, 1, partition=2)))
+        assert writer.append(group) == (0, 0, 3, 0)
+        assert writer.append(AppendGroup(batches=(batch("b", 2, 1), batch("a", 7, 1)))) == (2, 7)
+        for _ in range(2):
+            assert (log.topics(), log.partitions("a"), log.partitions("b")) == (("a", "b"), (0, 2), (0,))
+            assert (log.end_offset("a", 0), log.end_offset("a", 2), log.end_offset("b", 0)) == (8, 1, 3)
+            assert read_all(log, "a") == list(range(8))
+            assert read_all(log, "b") == list(range(3))
+            log = self._reopened(log)
+        log.close()
+
+    def test_a_read_gives_whole_records_from_any_offset(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        for first in range(0, 60, 10):
+            writer.append(AppendGroup(batches=(batch("other", first, 30), batch("a", first, 10))))
+        size = len(batch("a", 0, 10).data) // 10
+        for offset in range(60):
+            for bytes_max in (1, size - 1, size * 3 + 5, 10**6):
+                fetch = log.read("a", 0, offset, bytes_max)
+                numbers = ids(fetch.data)
+                assert fetch.first_offset == offset
+                assert numbers == list(range(offset, fetch.next_offset))
+                assert len(fetch.data) <= bytes_max or len(numbers) == 1
+        assert read_all(log, "a", bytes_max=1) == list(range(60))
+        log.close()
+
+    def test_an_offset_that_cannot_be_is_refused(self) -> None:
+        log = self.open()
+        log.writer("s-0").append(AppendGroup(batches=(batch("a", 0, 3),)))
+        assert log.read("a", 0, 3, 100).data == b""
+        with refused("a/0", "4", "0 to 3"):
+            log.read("a", 0, 4, 100)
+        with refused("-1"):
+            log.read("a", 0, -1, 100)
+        log.close()
+
+    def test_commits_and_states_go_with_their_group(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        commit = Commit(group="g", topic="in", partition=0, next_offset=5)
+        assert writer.append(AppendGroup(commits=(commit,), state=(("s", b"1"), ("t", b"")))) == ()
+        again = Commit(group="g", topic="in", partition=0, next_offset=9)
+        writer.append(AppendGroup(batches=(batch("a", 0, 1),), commits=(again,), state=(("s", b"2"),)))
+        for _ in range(2):
+            assert log.committed("g", "in", 0) == 9
+            assert (log.committed("g", "in", 1), log.committed("h", "in", 0)) == (0, 0)
+            assert (log.state("s"), log.state("t"), log.state("u")) == (b"2", b"", None)
+            assert log.topics() == ("a",)
+            log = self._reopened(log)
+        log.close()
+
+    def test_a_group_that_no_log_could_hold_is_refused_and_leaves_nothing(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        good = batch("a", 0, 2)
+        for bad, words in (
+            (Batch(topic="a", partition=0, data=good.data, count=3), ("a/0", "2", "3")),
+            (Batch(topic="a", partition=0, data=good.data[:-1], count=2), ("a/0", "cut off")),
+            (Batch(topic="a", partition=0, data=b"", count=1), ("0 records",)),
+            (Batch(topic="", partition=0, data=good.data, count=2), ("topic",)),
+            (Batch(topic="a", partition=-1, data=good.data, count=2), ("-1",)),
+        ):
+            with refused(*words):
+                writer.append(AppendGroup(batches=(good, bad)))
+        with refused("larger than"):
+            writer.append(AppendGroup(state=(("s", b"x" * (APPEND_PENDING_BYTES_MAX + 1)),)))
+        with refused("-1"):
+            writer.append(AppendGroup(commits=(Commit(group="g", topic="a", partition=0, next_offset=-1),)))
+        assert log.topics() == ()
+        assert writer.append(AppendGroup(batches=(good,))) == (0,)
+        log.close()
+
+    def test_a_shard_has_one_writer_at_a_time(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        with refused("s-0", "one at a time"):
+            log.writer("s-0")
+        writer.append(AppendGroup(batches=(batch("a", 0, 2),)))
+        writer.close()
+        writer.close()
+        with refused("closed"):
+            writer.append(AppendGroup(batches=(batch("a", 0, 1),)))
+        assert log.writer("s-0").append(AppendGroup(batches=(batch("a", 2, 1),))) == (2,)
+        assert read_all(log, "a") == [0, 1, 2]
+        for name in ("", "..", "a/b", "A", "x" * 101):
+            with refused("shard"):
+                log.writer(name)
+        log.close()
+
+    def test_a_partition_belongs_to_one_shard(self) -> None:
+        log = self.open()
+        log.writer("s-0").append(AppendGroup(batches=(batch("a", 0, 2),), state=(("s", b"1"),)))
+        for _ in range(2):
+            other = log.writer("s-1")
+            with refused("a/0", "s-0", "s-1"):
+                other.append(AppendGroup(batches=(batch("a", 0, 1),)))
+            with refused("state", "s-0"):
+                other.append(AppendGroup(state=(("s", b"2"),)))
+            log = self._reopened(log)
+            if not self.durable:
+                break
+        assert (log.end_offset("a", 0), log.state("s")) == (2, b"1")
+        log.close()
+
+    def test_appends_of_many_threads_are_each_there_once_and_whole(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        firsts: list[tuple[int, int]] = []
+
+        def appending(thread: int) -> None:
+            for i in range(40):
+                number = (thread * 40 + i) * 3
+                firsts.append((writer.append(AppendGroup(batches=(batch("a", number, 3),)))[0], number))
+                assert log.end_offset("a", 0) >= firsts[-1][0] + 3
+
+        threads = [threading.Thread(target=appending, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for _ in range(2):
+            found = read_all(log, "a", bytes_max=5000)
+            assert len(found) == len(firsts) * 3 == 960
+            assert all(found[first : first + 3] == [number, number + 1, number + 2] for first, number in firsts)
+            log = self._reopened(log)
+        log.close()
+
+    def test_wait_tells_each_thread_of_appends(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        log.wait(0)
+        assert log.wait(0) is False
+        woken: list[bool] = []
+        threads = [threading.Thread(target=lambda: woken.append(log.wait(30))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        writer.append(AppendGroup(batches=(batch("a", 0, 1),)))
+        for thread in threads:
+            thread.join()
+        assert woken == [True] * 3
+        assert log.wait(30) is True
+        writer.append(AppendGroup(state=(("s", b"1"),)))
+        assert log.wait(0) is False
+        log.close()
+
+    def test_a_closed_log_refuses(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        writer.append(AppendGroup(batches=(batch("a", 0, 1),)))
+        log.close()
+        log.close()
+        with refused("closed"):
+            writer.append(AppendGroup(batches=(batch("a", 1, 1),)))
+        with refused("closed"):
+            log.read("a", 0, 0, 100)
+        with refused("closed"):
+            log.writer("s-1")

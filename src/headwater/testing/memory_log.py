@@ -1,0 +1,139 @@
+"""A log in memory: what `Log` promises, without durability."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from headwater.core.errors import LogError
+from headwater.log.interface import AppendGroup, Fetch
+from headwater.log.table import Table, check_group, check_shard_name
+
+
+class MemoryLog:
+    """A `Log` that forgets everything when it goes. Limits the memory it takes by nothing: it is for tests."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.table = Table()
+        self.records: dict[tuple[str, int], list[bytes]] = {}
+        self.writers: dict[str, MemoryWriter] = {}
+        self._appended = threading.Condition()
+        self._appends = 0
+        self._seen = threading.local()
+        self._closed = False
+
+    def writer(self, shard: str) -> MemoryWriter:
+        """See `Log`."""
+        check_shard_name(shard)
+        with self.lock:
+            if self._closed:
+                raise LogError("the log is closed")
+            if shard in self.writers:
+                raise LogError(f"shard {shard} has a writer already; a shard has one at a time")
+            self.writers[shard] = MemoryWriter(self, shard)
+            return self.writers[shard]
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """See `Log`."""
+        with self.lock:
+            return self.table.partitions(topic)
+
+    def topics(self) -> tuple[str, ...]:
+        """See `Log`."""
+        with self.lock:
+            return self.table.topics()
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """See `Log`."""
+        with self.lock:
+            return self.table.end(topic, partition)
+
+    def committed(self, group: str, topic: str, partition: int) -> int:
+        """See `Log`."""
+        with self.lock:
+            return self.table.committed(group, topic, partition)
+
+    def state(self, name: str) -> bytes | None:
+        """See `Log`."""
+        with self.lock:
+            return self.table.state(name)
+
+    def read(self, topic: str, partition: int, offset: int, bytes_max: int) -> Fetch:
+        """See `Log`. Raises LogError for an offset past the end."""
+        with self.lock:
+            if self._closed:
+                raise LogError("the log is closed")
+            records = self.records.get((topic, partition), [])
+            if not 0 <= offset <= len(records):
+                raise LogError(f"{topic}/{partition} has no offset {offset}; valid are 0 to {len(records)}")
+            size, next_offset = 0, offset
+            while next_offset < len(records) and (not size or size + len(records[next_offset]) <= bytes_max):
+                size += len(records[next_offset])
+                next_offset += 1
+            return Fetch(data=b"".join(records[offset:next_offset]), first_offset=offset, next_offset=next_offset)
+
+    def wait(self, seconds: float) -> bool:
+        """See `Log`. Every thread has its own last call."""
+        with self._appended:
+            seen = getattr(self._seen, "appends", 0)
+            self._appended.wait_for(lambda: self._appends != seen or self._closed, seconds)
+            self._seen.appends = self._appends
+            return self._appends != seen
+
+    def notify(self) -> None:
+        """Wakes those who wait for records."""
+        with self._appended:
+            self._appends += 1
+            self._appended.notify_all()
+
+    def close(self) -> None:
+        """See `Log`. A second call does nothing."""
+        for writer in list(self.writers.values()):
+            writer.close()
+        self._closed = True
+        with self._appended:
+            self._appended.notify_all()
+
+
+class MemoryWriter:
+    """The one writer of a shard of a `MemoryLog`."""
+
+    def __init__(self, log: MemoryLog, shard: str) -> None:
+        self._log = log
+        self._shard = shard
+        self._closed = False
+
+    def append(self, group: AppendGroup) -> tuple[int, ...]:
+        """See `ShardWriter`."""
+        check_group(group)
+        firsts = []
+        with self._log.lock:
+            if self._closed:
+                raise LogError(f"shard {self._shard} is closed; nothing can be appended")
+            self._log.table.claim(self._shard, group)
+            for batch in group.batches:
+                records = self._log.records.setdefault((batch.topic, batch.partition), [])
+                firsts.append(len(records))
+                records.extend(_split(batch.data))
+                if records:
+                    self._log.table.extend(batch.topic, batch.partition, len(records))
+            self._log.table.commit(group.commits, group.state)
+        if any(batch.count for batch in group.batches):
+            self._log.notify()
+        return tuple(firsts)
+
+    def close(self) -> None:
+        """See `ShardWriter`."""
+        with self._log.lock:
+            if not self._closed:
+                self._closed = True
+                self._log.writers.pop(self._shard, None)
+
+
+def _split(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
+        yield data[at:end]
+        at = end
