@@ -10,7 +10,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 NPM := $(or $(shell command -v npm),$(BIN)/npm)
 OCTOKIT := @octokit/webhooks-examples@7.6.1
 
-KERNEL_SOURCES := $(shell find kernel/src -name '*.rs') kernel/Cargo.toml
+KERNEL_SOURCES := $(shell find kernel/src kernel/tables -type f) kernel/Cargo.toml
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help

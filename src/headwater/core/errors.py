@@ -70,3 +70,9 @@ class SinkError(HeadwaterError):
 
     code = "sink_failed"
     retryable = True
+
+
+class DemoError(HeadwaterError):
+    """The demonstration cannot run: its directory is not its own, its client is missing, or the server ended."""
+
+    code = "demo_failed"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import random
 import uuid
+from typing import TypeAlias
+
+Random: TypeAlias = random.Random
+"""A generator as `seeded_random` gives it."""
 
 
 def new_id() -> str:
@@ -17,6 +21,6 @@ def new_write_key() -> str:
     return f"wk_{os.urandom(12).hex()}"
 
 
-def seeded_random(seed: int) -> random.Random:
+def seeded_random(seed: int) -> Random:
     """A generator of its own that repeats from its seed."""
     return random.Random(seed)
