@@ -3,6 +3,7 @@
 //! Batches in, batches out. `python` is its only front; every other module is plain Rust and is tested without Python.
 
 pub mod block;
+pub mod deduplicate;
 pub mod json;
 pub mod payload;
 pub mod record;

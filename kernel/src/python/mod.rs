@@ -1,6 +1,7 @@
 //! The Python front: one file per native class, registered here.
 
 mod block;
+mod deduplicate;
 mod payload;
 
 use pyo3::prelude::*;
@@ -10,5 +11,6 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     payload::register(m)?;
     block::register(m)?;
+    deduplicate::register(m)?;
     Ok(())
 }

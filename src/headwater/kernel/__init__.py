@@ -1,6 +1,8 @@
 """The kernel: batches of events in, batches of rows out. The only room that imports the native module."""
 
 from headwater.kernel._native import (
+    Deduplicated,
+    Deduplicator,
     __version__,
     block_directory,
     check_block,
@@ -17,6 +19,8 @@ from headwater.kernel._native import (
 )
 
 __all__ = [
+    "Deduplicated",
+    "Deduplicator",
     "__version__",
     "block_directory",
     "check_block",

@@ -115,3 +115,52 @@ def find_ranges(
 
 def decode_ranges(ranges: list[tuple[_Range, bytes, int]], offset: int, bytes_max: int) -> tuple[bytes, int]:
     """Checks and unpacks ranges (each with bytes and where in them it starts): the records from ``offset`` on, and the next offset."""
+
+@final
+class Deduplicator:
+    """Drops repeats of an `event_id` within a window of received time. Safe to call from several threads.
+
+    An id is remembered for the window, and at most an eighth longer, after the last record that had it, or until there are more than
+    ``ids_max``: then the oldest ones are forgotten. Records without an `event_id` are never repeats. It takes an id that it never saw
+    for a repeat with a probability of ids / 2^120.
+    """
+
+    def __new__(cls, window_ms: int, ids_max: int) -> Deduplicator:
+        """Raises ValueError where one of them is not positive."""
+    @staticmethod
+    def restore(state: bytes, window_ms: int, ids_max: int) -> Deduplicator:
+        """A filter as `state` left it, once all `replay_ranges` are replayed. Raises ValueError where the bytes are no state."""
+    def run(self, records: bytes, topic: str, partition: int, first_offset: int) -> Deduplicated:
+        """Drops the repeats of one batch. The GIL is released.
+
+        Raises ValueError, and remembers nothing, where the batch is not whole records or not the next one of its partition.
+        """
+    def replay(self, records: bytes, topic: str, partition: int, first_offset: int) -> None:
+        """Remembers the ids of a batch that was run before the state was taken; what lies behind that state is passed over."""
+    def state(self) -> bytes:
+        """Small JSON, to be stored in the append group that commits the offsets of the batches run so far."""
+    def replay_ranges(self) -> list[tuple[str, int, int, int]]:
+        """(topic, partition, from offset, to offset) of the records that hold all ids remembered. To be read in any order."""
+    @property
+    def ids(self) -> int:
+        """Ids remembered."""
+    @property
+    def forgotten(self) -> int:
+        """Ids forgotten before their window was over, since there were too many."""
+
+@final
+class Deduplicated:
+    """What a `Deduplicator` kept of a batch."""
+
+    @property
+    def records(self) -> bytes:
+        """The records kept, each with its origin in the header, since its place in the batch tells its offset no more."""
+    @property
+    def count(self) -> int:
+        """Records kept."""
+    @property
+    def duplicates(self) -> int:
+        """Records dropped."""
+    @property
+    def kept(self) -> list[bool]:
+        """For every record of the batch whether it was kept."""

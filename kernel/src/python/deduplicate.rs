@@ -1,0 +1,89 @@
+//! Python front of `deduplicate`.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::deduplicate::{Deduplicator as Filter, Outcome};
+
+#[pyclass(frozen, module = "headwater.kernel")]
+pub struct Deduplicator(Mutex<Filter>);
+
+impl Deduplicator {
+    fn locked<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Filter) -> T + Send) -> T {
+        py.detach(|| work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+#[pymethods]
+impl Deduplicator {
+    #[new]
+    fn new(window_ms: i64, ids_max: usize) -> PyResult<Self> {
+        Ok(Deduplicator(Mutex::new(Filter::new(window_ms, ids_max).map_err(PyValueError::new_err)?)))
+    }
+
+    #[staticmethod]
+    fn restore(state: &[u8], window_ms: i64, ids_max: usize) -> PyResult<Self> {
+        Ok(Deduplicator(Mutex::new(Filter::restore(state, window_ms, ids_max).map_err(PyValueError::new_err)?)))
+    }
+
+    fn run(&self, py: Python<'_>, records: &[u8], topic: &str, partition: u32, first_offset: u64) -> PyResult<Deduplicated> {
+        let outcome = self.locked(py, |filter| filter.run(records, topic, partition, first_offset));
+        Ok(Deduplicated(outcome.map_err(PyValueError::new_err)?))
+    }
+
+    fn replay(&self, py: Python<'_>, records: &[u8], topic: &str, partition: u32, first_offset: u64) -> PyResult<()> {
+        self.locked(py, |filter| filter.replay(records, topic, partition, first_offset)).map_err(PyValueError::new_err)
+    }
+
+    fn state<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.locked(py, |filter| filter.state()))
+    }
+
+    fn replay_ranges(&self, py: Python<'_>) -> Vec<(String, u32, u64, u64)> {
+        self.locked(py, |filter| filter.replay_ranges())
+    }
+
+    #[getter]
+    fn ids(&self, py: Python<'_>) -> usize {
+        self.locked(py, |filter| filter.ids())
+    }
+
+    #[getter]
+    fn forgotten(&self, py: Python<'_>) -> u64 {
+        self.locked(py, |filter| filter.forgotten())
+    }
+}
+
+#[pyclass(frozen, module = "headwater.kernel")]
+pub struct Deduplicated(Outcome);
+
+#[pymethods]
+impl Deduplicated {
+    #[getter]
+    fn records<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.records)
+    }
+
+    #[getter]
+    fn count(&self) -> usize {
+        self.0.kept.len() - self.0.duplicates as usize
+    }
+
+    #[getter]
+    fn duplicates(&self) -> u32 {
+        self.0.duplicates
+    }
+
+    #[getter]
+    fn kept(&self) -> Vec<bool> {
+        self.0.kept.clone()
+    }
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<Deduplicator>()?;
+    m.add_class::<Deduplicated>()
+}
