@@ -45,3 +45,6 @@ BATCH_OUTPUT_BUFFER_BYTES = 256 * 1024
 # Pauses of a worker or sink that failed: the first one, doubled each time up to the last one. It never gives up, and says so.
 RETRY_WAIT_S_MIN = 0.1
 RETRY_WAIT_S_MAX = 5.0
+
+# Worker: records of one append group. What they give (outputs, dead letters) is held in memory until it is appended.
+WORKER_FETCH_BYTES_MAX = 1024 * 1024

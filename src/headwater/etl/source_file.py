@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,9 +49,9 @@ class SourceFile:
         """Bytes as stored (compressed), or None where it cannot be known. Raises InputError where the file is not there."""
         if self._path == "-":
             return None
-        path = Path(self._path)
         try:
-            return path.stat().st_size if path.is_file() else None
+            status = Path(self._path).stat()
+            return status.st_size if stat.S_ISREG(status.st_mode) else None
         except OSError as e:
             raise InputError(f"cannot read {self.name}: {e.strerror}") from e
 
