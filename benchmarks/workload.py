@@ -2,8 +2,8 @@
 
 Event names and apps follow a Zipf law. 3 % of `properties.duration_ms` and 2 % of `properties.log_pb.rank` are text in place of
 numbers, 1 % of `properties.position` is no whole number, 2 % of `properties.log_pb` has an unregistered field, `properties.price`
-is text, a number or null; one line in ten is written with \\u escapes. Most rules name an event and an app; one in five passes whole
-events on.
+is text, a number or null; one line in ten is written with \\u escapes. Most rules name an event and an app; one in five passes
+whole events on.
 
 With `dirty`, events and rules have what breaks things besides: see `workload_dirty.py`.
 """
