@@ -48,3 +48,8 @@ RETRY_WAIT_S_MAX = 5.0
 
 # Worker: records of one append group. What they give (outputs, dead letters) is held in memory until it is appended.
 WORKER_FETCH_BYTES_MAX = 1024 * 1024
+# Rules: a deeper expression, a larger file or a longer name is a finding. Findings beyond the limit are counted, not listed.
+RULE_DEPTH_MAX = 64
+RULE_FILE_BYTES_MAX = 64 * 1024 * 1024
+RULE_NAME_BYTES_MAX = 200
+RULE_FINDINGS_MAX = 1000

@@ -1,0 +1,109 @@
+"""Function calls: which function is meant, and whether its arguments fit."""
+
+from __future__ import annotations
+
+from headwater.core.types import NULL, DataType, ListOf, Scalar
+from headwater.rules.conversion import castable
+from headwater.rules.findings import closest_name
+from headwater.rules.functions import FUNCTIONS, Function, Signature
+from headwater.rules.functions.declaration import ANY_LIST, COMMON
+from headwater.rules.lowering import Lowering, Value, call, null
+from headwater.rules.refused import AGGREGATES
+from headwater.rules.syntax import Node
+
+_INSTEAD = {other: function.name for function in FUNCTIONS.values() for other in function.instead_of}
+
+
+def lower_call(low: Lowering, node: Node) -> Value | None:
+    """Lowers a call of a declared function."""
+    function = FUNCTIONS.get(node.value.lower())
+    values = low.all(node.args)
+    if function is None:
+        _unknown(low, node)
+        return None
+    fitting = [one for one in function.signatures if _takes(one, len(node.args))]
+    if not fitting:
+        low.refuse(node, "arguments", f"{function.name} does not take {_arguments(len(node.args))}", f"it is {_usage(function)}")
+        return None
+    if values is None:
+        return None
+    if function.signatures[0].result == COMMON:
+        return _null_function(low, function, values, node)
+    for signature in fitting:
+        if all(_fits(value.type, wanted) for value, wanted in zip(values, _parameters(signature, len(values)), strict=True)):
+            if any(value.is_null for value in values):
+                return null(node, Scalar(signature.result))
+            return call(function.name, Scalar(signature.result), values, node)
+    _misfit(low, function, fitting[-1] if isinstance(values[0].type, ListOf) else fitting[0], values)
+    return None
+
+
+def _takes(signature: Signature, count: int) -> bool:
+    most = len(signature.parameters)
+    return most - signature.optional <= count and (signature.variadic or count <= most)
+
+
+def _parameters(signature: Signature, count: int) -> list[str]:
+    repeated = [signature.parameters[-1]] * (count - len(signature.parameters))
+    return [*signature.parameters, *repeated][:count]
+
+
+def _fits(kind: DataType, wanted: str) -> bool:
+    return kind == NULL or (isinstance(kind, ListOf) if wanted == ANY_LIST else kind == Scalar(wanted))
+
+
+def _arguments(count: int) -> str:
+    return "1 argument" if count == 1 else f"{count} arguments"
+
+
+def _usage(function: Function) -> str:
+    forms = []
+    for signature in function.signatures:
+        must = len(signature.parameters) - signature.optional
+        parts = ["value" if one == COMMON else one for one in signature.parameters]
+        text = ", ".join(parts[:must]) + "".join(f"[, {part}" for part in parts[must:]) + "]" * signature.optional
+        forms.append(f"{function.name}({text}{', …' if signature.variadic else ''})")
+    return " or ".join(forms)
+
+
+def _unknown(low: Lowering, node: Node) -> None:
+    name = node.value.lower()
+    place = Node("name", node.start, node.start + len(node.value), [])
+    if name in AGGREGATES:
+        hint = "a rule sees one event at a time; aggregate in the system that receives the dataset"
+        low.refuse(place, "outside_subset", f"the aggregate or window function {name} cannot be used in rules", hint)
+        return
+    close = _INSTEAD.get(name) or closest_name(name, FUNCTIONS)
+    hint = f"did you mean `{close}`?" if close else f"the functions are {', '.join(FUNCTIONS)}"
+    if name in ("if", "iff", "decode"):
+        hint = "write CASE WHEN … THEN … ELSE … END"
+    low.refuse(place, "unknown_function", f"no function `{node.value}`", hint)
+
+
+def _misfit(low: Lowering, function: Function, signature: Signature, values: list[Value]) -> None:
+    for position, (value, wanted) in enumerate(zip(values, _parameters(signature, len(values)), strict=True), 1):
+        if _fits(value.type, wanted):
+            continue
+        text = low.text(value.node)[1:-1]
+        fits = wanted != ANY_LIST and castable(value.type, Scalar(wanted))
+        hint = f"write CAST({text} AS {wanted})" if fits else f"it is {_usage(function)}"
+        if value.why:
+            hint = f"{value.why}; {hint}"
+        message = f"argument {position} of {function.name} is {wanted}, but {low.text(value.node)} is {value.type}"
+        low.refuse(value.node, "type", message, hint)
+
+
+def _null_function(low: Lowering, function: Function, values: list[Value], node: Node) -> Value | None:
+    if function.name == "nullif":
+        typed = low.comparable(values, node, "nullif cannot compare")
+        if typed is None:
+            return None
+        return typed[0] if typed[0].is_null or typed[1].is_null else call("nullif", typed[0].type, typed, node)
+    found = low.common(values, node, f"{function.name} has one type, not")
+    if found is None:
+        return None
+    kind, typed = found
+    present = [value for value in typed if not value.is_null]
+    if len(present) < 2:
+        return Value(present[0].expression, kind, node) if present else null(node, kind)
+    return call("coalesce", kind, present, node)

@@ -1,0 +1,73 @@
+"""Which types convert to which, and literals that are typed when a rule is checked."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+from headwater.core.types import BIGINT, BOOLEAN, DOUBLE, JSON, NULL, TIMESTAMP, VARCHAR, DataType, ListOf, StructOf
+
+COMPARABLE = (BIGINT, DOUBLE, BOOLEAN, VARCHAR, TIMESTAMP)
+_PLAIN = (BIGINT, DOUBLE, BOOLEAN, VARCHAR)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ISO_8601 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:(Z)|([+-])(\d\d):?(\d\d)?)?)?",
+    re.ASCII,
+)
+
+
+def common_type(kinds: list[DataType]) -> DataType | None:
+    """The type that all convert to without a cast: equal types, NULL with any, BIGINT with DOUBLE. None where there is none."""
+    common: DataType = NULL
+    for kind in kinds:
+        if common in (kind, NULL):
+            common = kind
+        elif {common, kind} == {BIGINT, DOUBLE}:
+            common = DOUBLE
+        elif kind != NULL:
+            return None
+    return common
+
+
+def castable(source: DataType, target: DataType) -> bool:
+    """Whether CAST has a meaning for the pair, as docs/formats/physical-rule.md lists them."""
+    if source in (target, JSON, NULL):
+        return True
+    if source in _PLAIN and target in _PLAIN:
+        return True
+    return (source, target) in ((VARCHAR, TIMESTAMP), (TIMESTAMP, VARCHAR))
+
+
+def castable_targets(source: DataType) -> str:
+    """The types that a CAST of ``source`` may name, for hints."""
+    targets = [str(kind) for kind in (*_PLAIN, TIMESTAMP) if castable(source, kind)]
+    return ", ".join(targets) if targets else "none"
+
+
+def timestamp_literal(text: str) -> int | None:
+    """Microseconds since 1970 of an ISO 8601 text (no offset is UTC); None where it is none."""
+    found = _ISO_8601.fullmatch(text)
+    if not found:
+        return None
+    year, month, day, hour, minute, second, fraction, _zulu, sign, offset_hour, offset_minute = found.groups()
+    try:
+        offset = timedelta(hours=int(offset_hour or 0), minutes=int(offset_minute or 0))
+        zone = timezone(-offset if sign == "-" else offset)
+        moment = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=zone)
+    except ValueError:
+        return None
+    return (moment - _EPOCH) // timedelta(microseconds=1) + int((fraction or "0")[:6].ljust(6, "0"))
+
+
+def same_type(left: DataType, right: DataType) -> bool:
+    """Whether two types are the same, the order of fields in a STRUCT aside."""
+    return left == right or _sorted(left) == _sorted(right)
+
+
+def _sorted(kind: DataType) -> DataType:
+    match kind:
+        case StructOf(fields):
+            return StructOf(tuple(sorted(((name, _sorted(inner)) for name, inner in fields), key=lambda field: field[0])))
+        case ListOf(item):
+            return ListOf(_sorted(item))
+    return kind

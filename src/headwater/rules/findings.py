@@ -1,0 +1,134 @@
+"""Findings: what is wrong with a rule file, where, and what would be valid."""
+
+from __future__ import annotations
+
+import bisect
+import difflib
+import unicodedata
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from headwater.core import limits
+
+Severity = Literal["error", "warning"]
+_LINE_CHARS_MAX = 160
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One error or warning. ``line`` and ``column`` count from 1 in characters; ``length`` is how many characters are meant.
+
+    ``source_line`` is the line of the file, or where that is long the part around the place; ``caret`` counts characters from its
+    start.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    file: str
+    line: int
+    column: int
+    length: int
+    source_line: str
+    hint: str | None = None
+    caret: int = 0
+
+    def __str__(self) -> str:
+        text = f"{self.message}; {self.hint}" if self.hint else self.message
+        number = str(self.line)
+        shown = self.source_line[: self.caret]
+        lead = "".join("\t" if char == "\t" else " " * _width(char) for char in shown)
+        marked = self.source_line[self.caret : self.caret + self.length]
+        carets = "^" * max(1, sum(map(_width, marked)))
+        return (
+            f"{self.file}:{self.line}:{self.column}: {self.severity}: {text}\n"
+            f"  {number} | {self.source_line}\n"
+            f"  {' ' * len(number)} | {lead}{carets}"
+        )
+
+
+def _width(char: str) -> int:
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+class SourceFile:
+    """The text of a rule file and where its lines start."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        self._starts: list[int] | None = None
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Line and column, both from 1, of a character offset."""
+        if self._starts is None:
+            starts, at = [0], self.text.find("\n")
+            while at >= 0:
+                starts.append(at + 1)
+                at = self.text.find("\n", at + 1)
+            self._starts = starts
+        line = bisect.bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+    def excerpt(self, offset: int) -> tuple[str, int]:
+        """The line around an offset, cut where it is long, and where in it the offset stands."""
+        _line, column = self.place(offset)
+        start = offset - column + 1
+        end = self.text.find("\n", start)
+        end = len(self.text) if end < 0 else end
+        if end - start > _LINE_CHARS_MAX:
+            start = max(start, offset - _LINE_CHARS_MAX // 2)
+            end = min(end, start + _LINE_CHARS_MAX)
+        return self.text[start:end].rstrip("\r"), offset - start
+
+
+class Findings:
+    """Collects findings, at most `limits.RULE_FINDINGS_MAX`; ``errors`` counts all errors."""
+
+    def __init__(self) -> None:
+        self.listed: list[Finding] = []
+        self.errors = 0
+        self.left_out = 0
+
+    def add(
+        self,
+        file: SourceFile,
+        start: int,
+        end: int,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        severity: Severity = "error",
+    ) -> None:
+        """Notes a finding about the characters from ``start`` to ``end`` (exclusive)."""
+        self.errors += severity == "error"
+        if len(self.listed) >= limits.RULE_FINDINGS_MAX:
+            self.left_out += 1
+            return
+        line, column = file.place(start)
+        source_line, caret = file.excerpt(start)
+        length = max(1, min(end - start, len(source_line) - caret))
+        self.listed.append(Finding(severity, code, message, file.name, line, column, length, source_line, hint, caret))
+
+    def result(self) -> tuple[Finding, ...]:
+        """Every finding by file and position; a last one says how many were left out."""
+        found = sorted(self.listed, key=lambda one: (one.file, one.line, one.column))
+        if self.left_out:
+            last = found[-1]
+            message = f"{self.left_out} further findings are not listed"
+            found.append(Finding("error", "too_many_findings", message, last.file, last.line, last.column, 1, last.source_line))
+        return tuple(found)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A hint that names the closest of ``known``, letter case aside; None where nothing is close."""
+    closest = closest_name(name, known)
+    return f"did you mean `{closest}`?" if closest else None
+
+
+def closest_name(name: str, known: Iterable[str]) -> str | None:
+    """The closest of ``known`` to ``name``, letter case aside; None where nothing is close."""
+    by_folded = {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(name.casefold()[:200], by_folded, n=1, cutoff=0.6)
+    return by_folded[close[0]] if close else None

@@ -1,0 +1,35 @@
+"""What a function declares: its name, what it takes and gives, and what its page in the documentation says."""
+
+from __future__ import annotations
+
+import msgspec
+
+# Parameter kinds beside the scalar types: any list; any type (one for all such parameters, converted to the common one).
+ANY_LIST = "list"
+COMMON = "common"
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """Parameter types in order; the last ``optional`` ones may be left out; ``variadic`` repeats the last one.
+
+    ``result`` may be COMMON.
+    """
+
+    parameters: tuple[str, ...]
+    result: str
+    optional: int = 0
+    variadic: bool = False
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A function of rules. It lowers to the physical operation of the same name.
+
+    ``instead_of`` lists names that other systems use, for hints. ``example`` is an expression over the example source of
+    docs/sql.md.
+    """
+
+    name: str
+    signatures: tuple[Signature, ...]
+    doc: str
+    example: str
+    instead_of: tuple[str, ...] = ()

@@ -1,0 +1,61 @@
+"""Warnings about rules that are valid and most likely not meant. Each is sound: what it says of the rule is so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headwater.rules.admitted import restricted_to
+from headwater.rules.fields import Scope
+from headwater.rules.findings import Findings, SourceFile
+from headwater.rules.physical import Expression, PhysicalRule
+from headwater.rules.satisfiable import never_true
+from headwater.rules.syntax import Statement
+
+
+def check(statement: Statement, where: Expression | None, scope: Scope, file: SourceFile, findings: Findings) -> None:
+    """Notes the warnings of one rule that has no errors. ``where`` is the lowered WHERE."""
+
+    def warn(start: int, end: int, code: str, message: str, hint: str | None = None) -> None:
+        findings.add(file, start, end, code, message, hint, "warning")
+
+    node = statement.where
+    if node is None or where is None:
+        return
+    for literal, name, close in scope.unregistered():
+        what = "event type" if name == "event" else "app"
+        hint = f"did you mean `{close}`?" if close else None
+        warn(
+            literal.start,
+            literal.end,
+            f"unregistered_{what.replace(' ', '_')}",
+            f"no {what} `{literal.value[1]}` is registered",
+            hint,
+        )
+    if reason := never_true(where):
+        warn(node.start, node.end, "never_true", f"this WHERE is never TRUE: {reason}", "the rule writes nothing")
+    elif "event" in scope.fields.base.children and restricted_to(node, "event") is None:
+        hint = "add event = '…' or event IN (…)"
+        warn(
+            node.start,
+            node.end,
+            "no_index_atom",
+            "no condition on `event` selects the rule: it is tried on every event, which is slow",
+            hint,
+        )
+
+
+class Repeats:
+    """Finds rules that do exactly what an earlier one does: they write every row twice."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self._seen: dict[Any, str] = {}
+
+    def check(self, rule: PhysicalRule, file: SourceFile, statement: Statement) -> None:
+        """Notes a warning where an earlier rule reads, selects and writes the same."""
+        key = hash(PhysicalRule("", None, None, None, rule.source, rule.into, rule.where, rule.select).canonical())
+        line, column = file.place(statement.start)
+        first = self._seen.setdefault(key, f"rule `{rule.name}` ({file.name}:{line}:{column})")
+        if f"`{rule.name}`" not in first:
+            message = f"this rule does the same as {first}: each row is written twice"
+            self.findings.add(file, statement.start, statement.start + 6, "repeated_rule", message, "drop one of them", "warning")

@@ -1,0 +1,174 @@
+"""The physical rule: one rule lowered to JSON that needs no SQL parser and no schema.
+
+`docs/formats/physical-rule.md` describes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import msgspec
+
+from headwater.core import limits
+from headwater.core.types import type_from_json
+
+FORMAT = 1
+
+# An expression in its stored form: ["field", path, T], ["literal", T, value] or ["call", op, T, [argument, …]].
+Expression: TypeAlias = list[Any]
+
+# Operations and how many arguments each takes: (least, most), most None for any number.
+OPERATIONS: dict[str, tuple[int, int | None]] = {
+    **dict.fromkeys(("and", "or", "concat", "in"), (2, None)),
+    **dict.fromkeys(
+        ("eq", "ne", "lt", "le", "gt", "ge", "distinct", "not_distinct", "nullif", "starts_with", "contains"), (2, 2)
+    ),
+    **dict.fromkeys(("add", "sub", "mul", "div", "int_div", "mod", "struct_get", "list_get"), (2, 2)),
+    **dict.fromkeys(("not", "neg", "is_null", "is_not_null", "cast", "try_cast", "lower", "upper", "length"), (1, 1)),
+    **dict.fromkeys(("trim", "ltrim", "rtrim"), (1, 2)),
+    **dict.fromkeys(("like", "replace"), (3, 3)),
+    "substring": (2, 3),
+    "case": (3, None),
+    "coalesce": (1, None),
+}
+
+_VALUE_TYPES: dict[str, type | tuple[type, ...]] = {
+    "BIGINT": int,
+    "TIMESTAMP": int,
+    "DOUBLE": (int, float),
+    "BOOLEAN": bool,
+    "VARCHAR": str,
+    "NULL": type(None),
+}
+
+
+class Star(msgspec.Struct, frozen=True):
+    """`SELECT *`: the whole event, with top-level fields left out or replaced."""
+
+    exclude: tuple[str, ...] = ()
+    replace: tuple[tuple[str, Expression], ...] = ()
+
+
+class PhysicalRule(msgspec.Struct, frozen=True, dict=True):
+    """One rule, ready to be linked. ``where`` None takes every event."""
+
+    name: str
+    owner: str | None
+    tier: str | None
+    description: str | None
+    source: str
+    into: str
+    where: Expression | None
+    select: tuple[tuple[str, Expression], ...] | Star
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form, as values of JSON."""
+        select: Any
+        if isinstance(self.select, Star):
+            replace = [[column, expression] for column, expression in self.select.replace]
+            select = {"star": True, "exclude": list(self.select.exclude), "replace": replace}
+        else:
+            select = [[column, expression] for column, expression in self.select]
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "owner": self.owner,
+            "tier": self.tier,
+            "description": self.description,
+            "from": self.source,
+            "into": self.into,
+            "where": self.where,
+            "select": select,
+        }
+
+    def canonical(self) -> bytes:
+        """The canonical JSON: keys sorted, no white space, UTF-8."""
+        return msgspec.json.encode(self.to_json(), order="sorted")
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON, hexadecimal."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    @staticmethod
+    def from_json(stored: Any) -> PhysicalRule:
+        """Reads what `to_json` wrote. Raises ValueError that says what is not valid; a format that is not known by its number."""
+        if not isinstance(stored, dict):
+            raise ValueError(f"a physical rule is a JSON object, not {type(stored).__name__}")
+        if stored.get("format") != FORMAT or isinstance(stored.get("format"), bool):
+            raise ValueError(f"physical rule format {stored.get('format')!r} is not known; this Headwater reads format {FORMAT}")
+        known = {"format", "name", "owner", "tier", "description", "from", "into", "where", "select"}
+        if stored.keys() != known:
+            raise ValueError(
+                f"a physical rule has the keys {', '.join(sorted(known))}; got {', '.join(sorted(map(str, stored)))}"
+            )
+        for key in ("name", "from", "into"):
+            if not isinstance(stored[key], str) or not stored[key]:
+                raise ValueError(f"`{key}` of a physical rule is text, got {stored[key]!r}")
+        for key in ("owner", "description"):
+            if stored[key] is not None and not isinstance(stored[key], str):
+                raise ValueError(f"`{key}` of a physical rule is text or null, got {stored[key]!r}")
+        if stored["tier"] not in (None, "P0", "P1", "P2", "P3"):
+            raise ValueError(f"`tier` of a physical rule is P0, P1, P2, P3 or null, got {stored['tier']!r}")
+        if stored["where"] is not None:
+            _check(stored["where"], "where")
+            if _type_of(stored["where"]) not in ("BOOLEAN", "NULL"):
+                raise ValueError(f"`where` of a physical rule is BOOLEAN, got {_type_of(stored['where'])!r}")
+        return PhysicalRule(
+            name=stored["name"],
+            owner=stored["owner"],
+            tier=stored["tier"],
+            description=stored["description"],
+            source=stored["from"],
+            into=stored["into"],
+            where=stored["where"],
+            select=_select_from_json(stored["select"]),
+        )
+
+
+def _select_from_json(select: Any) -> tuple[tuple[str, Expression], ...] | Star:
+    if isinstance(select, list) and select:
+        return _columns_from_json(select, "select")
+    if isinstance(select, dict) and select.keys() == {"star", "exclude", "replace"} and select["star"] is True:
+        exclude, replace = select["exclude"], select["replace"]
+        if isinstance(exclude, list) and isinstance(replace, list) and all(isinstance(name, str) for name in exclude):
+            return Star(tuple(exclude), _columns_from_json(replace, "replace"))
+    raise ValueError("`select` is a list of [column, expression], not empty, or {star: true, exclude, replace}")
+
+
+def _columns_from_json(columns: list[Any], where: str) -> tuple[tuple[str, Expression], ...]:
+    for column in columns:
+        if not isinstance(column, list) or len(column) != 2 or not isinstance(column[0], str):
+            raise ValueError(f"`{where}` holds [column, expression], got {str(column)[:100]}")
+        _check(column[1], f"column `{column[0]}`")
+    return tuple((column, expression) for column, expression in columns)
+
+
+def _type_of(expression: Expression) -> Any:
+    return expression[1] if expression[0] == "literal" else expression[2]
+
+
+def _check(expression: Any, where: str, depth: int = 0) -> None:
+    """Checks the form of an expression: known kinds, operations, numbers of arguments, types, literal values."""
+    if depth > 4 * limits.RULE_DEPTH_MAX:
+        raise ValueError(f"{where}: the expression nests too deep")
+    match expression:
+        case ["field", [*path], kind] if path and all(isinstance(part, str) for part in path):
+            type_from_json(kind)
+        case ["literal", str(kind), value] if kind in _VALUE_TYPES:
+            good = isinstance(value, _VALUE_TYPES[kind]) and (kind == "BOOLEAN" or not isinstance(value, bool))
+            if not good or (kind in ("BIGINT", "TIMESTAMP") and not -(2**63) <= value < 2**63):
+                raise ValueError(f"{where}: {str(value)[:40]!r} is no literal of type {kind}")
+        case ["call", str(op), kind, [*args]]:
+            if op not in OPERATIONS:
+                raise ValueError(f"{where}: the operation {op!r} is not known; known are {', '.join(sorted(OPERATIONS))}")
+            least, most = OPERATIONS[op]
+            if len(args) < least or (most is not None and len(args) > most) or (op == "case" and len(args) % 2 == 0):
+                raise ValueError(f"{where}: `{op}` does not take {len(args)} arguments")
+            type_from_json(kind)
+            for arg in args:
+                _check(arg, where, depth + 1)
+        case _:
+            raise ValueError(f"{where}: not an expression: {str(expression)[:100]}")

@@ -1,0 +1,260 @@
+"""The grammar of statements and their header comments. A part that is refused is a finding, and the rest is read on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from headwater.core import limits
+from headwater.rules.cursor import Cursor
+from headwater.rules.expressions import parse_expression
+from headwater.rules.findings import Findings, SourceFile, closest_name
+from headwater.rules.lexer import END, NAME, STRING, Token, comment_lines, tokenize
+from headwater.rules.refused import CONSTRUCTS, STATEMENTS
+from headwater.rules.syntax import Item, RefusedError, Statement, Word
+
+HEADER_KEYS = ("rule", "owner", "tier", "description")
+TIERS = ("P0", "P1", "P2", "P3")
+_HEADER = re.compile(r"\s*([A-Za-z_]+)\s*:(.*)")
+_RULE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*")
+_DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+DATASET_CHARS_MAX = 128
+
+
+def parse_file(file: SourceFile, findings: Findings) -> list[Statement]:
+    """Every statement of a file, in order; what is refused is noted in ``findings``."""
+    tokens = tokenize(file, findings)
+    statements: list[Statement] = []
+    gap_start = begin = 0
+    for at, token in enumerate(tokens):
+        again = token.key == "INSERT" and at > begin and tokens[at + 1].key == "INTO"
+        if token.kind is not END and token.key != ";" and not again:
+            continue
+        if at > begin:
+            statement = Statement(tokens[begin].start)
+            statement.number = len(statements) + 1
+            _header(file, gap_start, statement, findings)
+            _Parser(file, findings, statement).parse([*tokens[begin:at], Token(END, "", "", token.start, token.start)])
+            statements.append(statement)
+            if again:
+                findings.add(
+                    file, token.start, token.end, "syntax", "the statement before this one has no end", "write `;` after it"
+                )
+                statement.broken = True
+            gap_start = token.start if again else token.end
+            begin = at if again else at + 1
+        elif token.key == ";":
+            begin, gap_start = at + 1, max(gap_start, token.end) if at == begin and at else token.end
+    _unused_header(file, gap_start, findings)
+    return statements
+
+
+def _header(file: SourceFile, gap_start: int, statement: Statement, findings: Findings) -> None:
+    """Reads `-- key: value` of the comments before a statement."""
+    for offset, line in comment_lines(file.text, gap_start, statement.start):
+        found = _HEADER.match(line)
+        if not found:
+            continue
+        key, value = found[1].lower(), found[2].strip()
+        start = offset + 2 + found.start(1)
+        if key not in HEADER_KEYS:
+            if (meant := closest_name(key, HEADER_KEYS)) and abs(len(meant) - len(key)) < 2:
+                message = f"`{found[1]}:` is no header of a rule"
+                findings.add(file, start, start + len(key), "header_key", message, f"did you mean `{meant}:`?", "warning")
+            continue
+        word = Word(value, offset + 2 + found.start(2) + len(found[2]) - len(found[2].lstrip()), offset + 2 + len(line.rstrip()))
+        if key in statement.header:
+            findings.add(file, start, start + len(key), "header_repeated", f"`{key}:` stands twice before this rule", "keep one")
+            statement.broken = True
+        elif problem := _header_problem(key, value):
+            findings.add(file, min(word.start, word.end - 1), word.end, "header_value", *problem)
+            statement.broken = True
+        else:
+            statement.header[key] = word
+
+
+def _header_problem(key: str, value: str) -> tuple[str, str] | None:
+    if not value:
+        return f"`{key}:` is empty", "write a value, or leave the line out"
+    if key == "tier" and value not in TIERS:
+        return f"`{value}` is no tier", f"valid are {', '.join(TIERS)}"
+    if key == "rule" and not _RULE_NAME.fullmatch(value):
+        return (
+            f"`{value[:60]}` cannot be the name of a rule",
+            "valid are letters, digits and _ . : / -, beginning with a letter, digit or _",
+        )
+    if key == "rule" and len(value) > limits.RULE_NAME_BYTES_MAX:
+        return "the name of the rule is too long", f"at most {limits.RULE_NAME_BYTES_MAX} characters"
+    return None
+
+
+def _unused_header(file: SourceFile, gap_start: int, findings: Findings) -> None:
+    for offset, line in comment_lines(file.text, gap_start, len(file.text)):
+        found = _HEADER.match(line)
+        if found and found[1].lower() == "rule":
+            start = offset + 2 + found.start(1)
+            findings.add(file, start, start + 4, "header_unused", "no statement follows this header", None, "warning")
+
+
+class _Parser:
+    """Fills one Statement from its tokens."""
+
+    def __init__(self, file: SourceFile, findings: Findings, statement: Statement) -> None:
+        self.file = file
+        self.findings = findings
+        self.statement = statement
+
+    def parse(self, tokens: list[Token]) -> None:
+        c = self.c = Cursor(tokens, self.file.text)
+        self.statement.end = tokens[-2].end
+        if not self._begin():
+            return
+        self._attempt(self._into, ("SELECT",))
+        self._attempt(lambda: c.expect("SELECT", "after the dataset"), ())
+        if c.peek(-1).key != "SELECT":
+            return
+        if c.token.key == "*":
+            self._attempt(self._star, ("FROM",))
+        else:
+            self._items()
+        self._attempt(self._from, ("WHERE",))
+        if c.take("WHERE"):
+            self._attempt(self._where, ())
+        if c.token.kind is not END and not self.statement.broken:
+            self._attempt(self._end, ())
+
+    def _attempt(self, step: Callable[[], object], go_on_at: tuple[str, ...]) -> None:
+        """Runs a step of the grammar; where it refuses, notes that and skips to a word outside parentheses, or to the end."""
+        c = self.c
+        try:
+            step()
+        except RefusedError as refused:
+            self.findings.add(self.file, refused.start, refused.end, refused.code, refused.message, refused.hint)
+            self.statement.broken = True
+            c.level = 0
+            depth = 0
+            for at, token in enumerate(c.tokens):
+                depth += (token.key in ("(", "[")) - (token.key in (")", "]"))
+                if (at >= c.at and depth == 0 and token.key in go_on_at) or token.kind is END:
+                    c.at, c.token = at, token
+                    return
+
+    def _begin(self) -> bool:
+        c = self.c
+        if c.token.key == "INSERT":
+            c.next()
+            return True
+        what = f"the statement {c.token.key}" if c.token.kind is NAME and c.token.key in STATEMENTS else c.shown(c.token)
+        hint = "a rule is INSERT INTO dataset SELECT … FROM source WHERE …"
+        self.findings.add(self.file, c.token.start, c.token.end, "outside_subset", f"{what} is no rule", hint)
+        self.statement.broken = True
+        return False
+
+    def _into(self) -> None:
+        c = self.c
+        if c.token.key == "OR":
+            raise c.refuse(f"INSERT OR {c.peek().text}", "write INSERT INTO")
+        c.expect("INTO", "after INSERT")
+        into = c.name("the name of a dataset")
+        self._dataset_name(into)
+        self.statement.into = into
+        if c.token.key == "(":
+            raise c.refuse("a list of columns after INTO", "columns go to the dataset by name: write SELECT … AS name")
+        if c.token.key == "BY":
+            raise c.refuse("BY NAME", "leave it out: columns go to the dataset by name")
+        if c.token.key in ("AS", "DEFAULT"):
+            raise c.refuse(f"{c.token.key} after INTO")
+
+    def _dataset_name(self, name: Word) -> None:
+        c = self.c
+        if c.token.key == ".":
+            raise c.refuse("a dataset name with a dot", "write the name of the dataset alone")
+        if not _DATASET_NAME.fullmatch(name.text) or len(name.text) > DATASET_CHARS_MAX:
+            hint = f"valid are letters, digits and _, beginning with a letter or _, at most {DATASET_CHARS_MAX}"
+            raise RefusedError(name.start, name.end, "dataset_name", f"`{name.text[:60]}` cannot be the name of a dataset", hint)
+
+    def _items(self) -> None:
+        c = self.c
+        while True:
+            self._attempt(self._item, (",", "FROM"))
+            if not c.take(","):
+                return
+
+    def _item(self) -> None:
+        item = self._named(self.statement.items)
+        if self.c.token.key not in (",", "FROM"):
+            raise self.c.unexpected("a comma, FROM, or AS and a name" if item.name is None else "a comma or FROM")
+
+    def _named(self, items: list[Item]) -> Item:
+        c = self.c
+        if c.token.key in ("ALL", "TOP") and c.peek().kind is not END and c.peek().key not in (",", "FROM", "AS", "."):
+            raise c.refuse(f"SELECT {c.token.key}")
+        if c.token.key == "*":
+            raise c.refuse("`*` beside columns", "write `SELECT *` alone; EXCLUDE and REPLACE change it")
+        expression = parse_expression(c)
+        item = Item(expression, None, expression.start, expression.end)
+        if c.take("AS"):
+            word = c.name("a name for the column") if c.token.kind is not STRING else None
+            if word is None:
+                raise c.unexpected('a name for the column, without quotes or as "name"')
+            item.name, item.name_start, item.name_end = word.text, word.start, word.end
+        items.append(item)
+        return item
+
+    def _star(self) -> None:
+        c = self.c
+        token = c.next()
+        self.statement.star = Word("*", token.start, token.end)
+        if c.token.key == ",":
+            raise c.refuse("`*` beside columns", "write `SELECT *` alone; EXCLUDE and REPLACE change it")
+        if c.token.key == "EXCEPT":
+            raise c.refuse("EXCEPT after `*`", "write EXCLUDE (…)")
+        if c.token.key in ("RENAME", "LIKE"):
+            raise c.refuse(f"{c.token.key} after `*`", "valid are EXCLUDE (…) and REPLACE (… AS name)")
+        if c.take("EXCLUDE"):
+            self._listed(lambda: self.statement.exclude.append(c.name("the name of a top-level field")))
+        if c.take("REPLACE"):
+            self._listed(self._replacement)
+        if c.token.key != "FROM":
+            raise c.unexpected("EXCLUDE (…), REPLACE (…) or FROM")
+
+    def _listed(self, one: Callable[[], object]) -> None:
+        c = self.c
+        c.expect("(", "as in `* EXCLUDE (a, b)` and `* REPLACE (lower(a) AS a)`")
+        one()
+        while c.take(","):
+            one()
+        c.expect(")", "to close the list")
+
+    def _replacement(self) -> None:
+        if self._named(self.statement.replace).name is None:
+            raise self.c.unexpected("AS and the field that is replaced")
+
+    def _from(self) -> None:
+        c = self.c
+        c.expect("FROM", "and the dataset that the rule reads")
+        if c.token.key == "(":
+            raise c.refuse("a subquery in FROM", "name one dataset")
+        if c.token.kind is STRING:
+            raise c.refuse("a file in FROM", "name one dataset")
+        source = c.name("the name of a dataset")
+        if c.token.key == "(":
+            raise c.refuse("a table function in FROM", "name one dataset")
+        if c.token.key == ".":
+            raise c.refuse("a dataset name with a dot", "write the name of the dataset alone")
+        self.statement.source = source
+        if c.token.key == ",":
+            raise c.refuse("a second table in FROM", "a rule reads one dataset, event by event")
+        if c.token.key == "AS" or (c.token.kind is NAME and c.token.key != "WHERE" and c.token.key not in CONSTRUCTS):
+            raise c.refuse("a name for the dataset in FROM", "fields are named without it: event, properties.price")
+        if c.token.key != "WHERE" and c.token.kind is not END:
+            raise c.unexpected("WHERE or `;`")
+
+    def _where(self) -> None:
+        self.statement.where = parse_expression(self.c)
+        if self.c.token.kind is not END:
+            raise self.c.unexpected("AND, OR or `;`")
+
+    def _end(self) -> None:
+        if self.c.token.kind is not END:
+            raise self.c.unexpected("`;`")
