@@ -4,8 +4,10 @@
 
 pub mod block;
 pub mod deduplicate;
+pub mod intake;
 pub mod json;
 pub mod payload;
+pub mod plan;
 pub mod record;
 
 #[cfg(feature = "python")]

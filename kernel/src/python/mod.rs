@@ -2,6 +2,7 @@
 
 mod block;
 mod deduplicate;
+mod intake;
 mod payload;
 
 use pyo3::prelude::*;
@@ -10,6 +11,7 @@ use pyo3::prelude::*;
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     payload::register(m)?;
+    intake::register(m)?;
     block::register(m)?;
     deduplicate::register(m)?;
     Ok(())

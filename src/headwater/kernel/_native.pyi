@@ -164,3 +164,77 @@ class Deduplicated:
     @property
     def kept(self) -> list[bool]:
         """For every record of the batch whether it was kept."""
+
+@final
+class Intake:
+    """A tracking plan and the mappings of protocols, linked: request bodies in, records out. Immutable; any thread may use it."""
+
+    def __new__(
+        cls, plan: bytes, mappings: bytes, *, event_bytes_max: int, id_bytes_max: int, events_max: int, output_bytes_max: int
+    ) -> Intake:
+        """Links JSON as `headwater.collect.plan` and `headwater.collect.protocols` make it. Raises ValueError that names the fault."""
+    def run(
+        self,
+        body: bytes,
+        *,
+        protocol: str,
+        shape: str,
+        variant: str,
+        app: str,
+        received_time: int,
+        seed: bytes,
+        ip: str,
+        user_agent: str,
+        client_side: bool,
+        write_key: str,
+    ) -> IntakeResult:
+        """Runs one body. No content makes it raise; ValueError where protocol, shape (envelope, one, events) or app are not linked.
+
+        ``variant`` names what kind of items they are where the endpoint says so, else "". ``received_time`` is ms since 1970, UTC.
+        ``seed`` (16 random bytes) gives ids to events without one. ``ip`` and ``user_agent`` fill the context where ``client_side``.
+        ``write_key`` is kept out of dead letters. The GIL is released.
+        """
+
+@final
+class IntakeResult:
+    """What one body gave: accepted + dead + dropped pieces, in the order of the body."""
+
+    @property
+    def records(self) -> bytes:
+        """The events' records, `accepted` of them."""
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def dead_records(self) -> bytes:
+        """The dead letters' records, `dead` of them."""
+    @property
+    def dead(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def broken(self) -> str | None:
+        """What is wrong where the structure of the body is broken; the pieces before that were taken."""
+    @property
+    def too_large(self) -> tuple[str, int] | None:
+        """("events" or "bytes", the limit) where the body as a whole is refused; everything else is empty then."""
+    def verdicts(self) -> bytes:
+        """A JSON list: {"verdict", "event_id", "violations"} or {"verdict", "reason", "detail"} for each piece."""
+
+@final
+class IntakeCounters:
+    """Adds results up without a Python loop. At most 10,000 event types and violations are counted apart, then as `other`."""
+
+    def __new__(cls) -> IntakeCounters: ...
+    def add(self, result: IntakeResult) -> None: ...
+    def accepted(self) -> int: ...
+    def dead(self) -> dict[str, int]:
+        """Reason → pieces."""
+    def dropped(self) -> dict[str, int]:
+        """Reason → pieces."""
+    def events(self) -> list[tuple[str, str, int, int, int]]:
+        """(app, event type, accepted, of them flagged, dead), in no order."""
+    def violations(self) -> list[tuple[str, str, str, int]]:
+        """(app, event type, violation, events), in no order."""
+
+def body_text(body: bytes, name: str, list: str) -> str | None:
+    """The text of the top-level member ``name`` of a body whose items are under ``list``; None where there is none."""

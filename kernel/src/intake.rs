@@ -1,0 +1,241 @@
+//! What the collector does with the body of a request: cut it into items, map each to the canonical event, check it against the
+//! plan, and write records. Nothing of a body goes missing: every piece is an event, a dead letter, or a counted drop.
+
+pub mod canonical;
+pub mod counters;
+mod dead;
+mod event;
+pub mod mapping;
+pub mod reading;
+pub mod split;
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::json::{Kind, Malformed, Reason};
+use crate::plan::{self, Plan};
+use canonical::{Copier, Member};
+use counters::Tally;
+use event::{Builder, Refused};
+use mapping::Mapping;
+use split::{Fault, Piece, Shape, Split};
+
+/// Bounds of one request; `core/limits.py` has the numbers and their reasons.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub event_bytes_max: usize,
+    pub id_bytes_max: usize,
+    pub events_max: usize,
+    pub output_bytes_max: usize,
+}
+
+/// A plan and the protocols' mappings, linked. Immutable; any number of threads may run it.
+pub struct Intake {
+    plan: Plan,
+    protocols: HashMap<String, Protocol>,
+    limits: Limits,
+}
+
+struct Protocol {
+    list: Vec<u8>,
+    mapping: Mapping,
+}
+
+/// One request, apart from its body.
+pub struct Request<'a> {
+    pub protocol: &'a str,
+    /// `envelope`, `one` or `events`.
+    pub shape: &'a str,
+    /// Which kind of item it is, where the endpoint says so; else empty, and each item says it.
+    pub variant: &'a str,
+    pub app: &'a str,
+    pub received_time: i64,
+    /// Ids of events that came without one are this number and their place in the request.
+    pub seed: u128,
+    pub ip: &'a str,
+    pub user_agent: &'a str,
+    /// The request comes from the user's own device: `ip` and `user_agent` say something of the user.
+    pub client_side: bool,
+    /// Never written into a dead letter.
+    pub write_key: &'a str,
+}
+
+/// A dead letter's reason. `event` is the event type where it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dead {
+    pub reason: &'static str,
+    pub detail: String,
+    pub event: Option<String>,
+}
+
+/// What became of a piece of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Accepted { event_id: String, flags: Vec<String> },
+    Dead(Dead),
+    Dropped(&'static str),
+}
+
+/// What one body gave.
+#[derive(Default)]
+pub struct Output {
+    /// Records of the events, `accepted` of them.
+    pub records: Vec<u8>,
+    pub accepted: usize,
+    /// Records of the dead letters, `dead` of them.
+    pub dead_records: Vec<u8>,
+    pub dead: usize,
+    /// One for each piece, in order.
+    pub verdicts: Vec<Verdict>,
+    /// What is wrong with the body as a whole, where its structure is broken; the pieces before that went on.
+    pub broken: Option<String>,
+    pub tally: Tally,
+}
+
+/// The request as a whole is refused: nothing of it may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLarge {
+    Events(usize),
+    Bytes(usize),
+}
+
+impl Intake {
+    /// Links a plan (see `Plan::link`) and mappings (`{protocol: mapping}`). The error names what is not understood.
+    pub fn link(plan: &[u8], mappings: &[u8], limits: Limits) -> Result<Intake, String> {
+        let stored: Value = serde_json::from_slice(mappings).map_err(|error| format!("the mappings are not JSON: {error}"))?;
+        let mut protocols = HashMap::new();
+        for (name, stored) in stored.as_object().ok_or("the mappings are no object")? {
+            let mapping = Mapping::link(stored).map_err(|error| format!("protocol {name}: {error}"))?;
+            let list = plan::text(stored, "list")?.as_bytes().to_vec();
+            protocols.insert(name.clone(), Protocol { list, mapping });
+        }
+        Ok(Intake { plan: Plan::link(plan)?, protocols, limits })
+    }
+
+    /// Runs one body. `Err(Err(_))` where protocol, shape or app are not known.
+    pub fn run(&self, body: &[u8], request: &Request) -> Result<Output, Result<TooLarge, String>> {
+        let protocol = self.protocols.get(request.protocol);
+        let protocol = protocol.ok_or_else(|| Err(format!("no protocol {:?} is linked", request.protocol)))?;
+        let app = self.plan.app(request.app).ok_or_else(|| Err(format!("no app {:?} is linked", request.app)))?;
+        let shape = match request.shape {
+            "envelope" => Shape::Envelope(protocol.list.clone()),
+            "one" => Shape::One,
+            "events" => Shape::Events,
+            other => return Err(Err(format!("no shape {other:?}; valid are envelope, one, events"))),
+        };
+        let split = split::split(body, &shape, self.limits.events_max);
+        let split = split.map_err(|_| Ok(TooLarge::Events(self.limits.events_max)))?;
+        let mapping = &protocol.mapping;
+        let member = |name: &[u8]| split.members.iter().rev().find(|(key, _)| key == name).map(|(_, span)| *span);
+        let shared_context: Vec<Member> = match member(b"context") {
+            Some(span) if span.kind == Kind::Object => canonical::members(body, span),
+            _ => Vec::new(),
+        };
+        let sent = mapping.envelope_sent.iter().find_map(|name| member(name)).filter(|span| span.kind != Kind::Null);
+        let mut builder = Builder {
+            body,
+            request,
+            plan: &self.plan,
+            app,
+            mapping,
+            limits: self.limits,
+            shared_context,
+            envelope_sent: sent,
+            copier: Copier::default(),
+        };
+        self.pieces(&split, &mut builder).map_err(Ok)
+    }
+
+    fn pieces(&self, split: &Split, builder: &mut Builder) -> Result<Output, TooLarge> {
+        let mut output = Output::default();
+        for (index, piece) in split.pieces.iter().enumerate() {
+            let verdict = self.piece(piece, index, builder, &mut output);
+            output.tally.add(&verdict.1, verdict.0.as_deref());
+            output.verdicts.push(verdict.1);
+            if output.records.len() + output.dead_records.len() > self.limits.output_bytes_max {
+                return Err(TooLarge::Bytes(self.limits.output_bytes_max));
+            }
+        }
+        if split.broken {
+            output.broken =
+                split.pieces.last().and_then(|piece| piece.fault).map(|fault| describe(fault, "the rest of the body"));
+        }
+        Ok(output)
+    }
+
+    /// What becomes of a piece, and the event type where it is known.
+    fn piece(&self, piece: &Piece, index: usize, builder: &mut Builder, output: &mut Output) -> (Option<String>, Verdict) {
+        if piece.end - piece.start > self.limits.event_bytes_max {
+            return (None, Verdict::Dropped("oversize"));
+        }
+        let dead = match piece.fault {
+            None => {
+                let span = crate::json::Span { start: piece.start, end: piece.end, kind: Kind::Object };
+                match builder.build(span, index, &mut output.records) {
+                    Ok(built) => {
+                        output.accepted += 1;
+                        return (Some(built.event), Verdict::Accepted { event_id: built.event_id, flags: built.flags });
+                    }
+                    Err(Refused::Oversize) => return (None, Verdict::Dropped("oversize")),
+                    Err(Refused::Dead(dead)) => dead,
+                }
+            }
+            Some(fault) => {
+                let reason = if matches!(fault, Fault::Malformed(_)) { "malformed" } else { "wrong_shape" };
+                Dead { reason, detail: describe(fault, "this piece"), event: None }
+            }
+        };
+        let raw = &builder.body[piece.start..piece.end];
+        dead::write(&dead, raw, builder.request, builder.plan.snapshot, &mut output.dead_records);
+        output.dead += 1;
+        (dead.event.clone(), Verdict::Dead(dead))
+    }
+}
+
+/// What is wrong, in words; `of` is what the offset counts from.
+fn describe(fault: Fault, of: &str) -> String {
+    match fault {
+        Fault::NotAnObject => "an event is a JSON object".to_string(),
+        Fault::NoList => "the list of events is missing or no list".to_string(),
+        Fault::Malformed(Malformed { reason, at }) => {
+            let what = match reason {
+                Reason::Utf8 => "invalid UTF-8",
+                Reason::UnexpectedEnd => "the text ends inside a value",
+                Reason::UnexpectedByte => "a byte that cannot stand here",
+                Reason::Number => "a number that JSON does not allow",
+                Reason::Escape => "an escape that does not exist",
+                Reason::Control => "a control character inside a string",
+                Reason::Trailing => "something follows the value",
+            };
+            format!("{what}, at byte {at} of {of}")
+        }
+    }
+}
+
+/// The text of a top-level member of the body, if the body is an object that has it: a write key is looked for so.
+pub fn text_member(body: &[u8], name: &str, list: &str) -> Option<String> {
+    let split = split::split(body, &Shape::Envelope(list.as_bytes().to_vec()), usize::MAX).ok()?;
+    let (_, span) = split.members.iter().rev().find(|(key, _)| key == name.as_bytes())?;
+    let text = matches!(span.kind, Kind::Text | Kind::EscapedText).then(|| reading::text(body, *span)).flatten()?;
+    String::from_utf8(text).ok()
+}
+
+impl Output {
+    /// The verdicts as a JSON list, in the order of the pieces.
+    pub fn verdicts_json(&self) -> Vec<u8> {
+        let mut out = b"[".to_vec();
+        for verdict in &self.verdicts {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            counters::write_verdict(verdict, &mut out);
+        }
+        out.push(b']');
+        out
+    }
+}
+
+#[cfg(test)]
+#[path = "intake/tests.rs"]
+mod tests;

@@ -1,0 +1,449 @@
+//! Builds one canonical event from one item: ids, times, context, properties, the rest, and what is ours (`hw`).
+
+use std::borrow::Cow;
+
+use crate::intake::canonical::{self, Copier, Member, write_key};
+use crate::intake::mapping::{
+    DEVICE_ID, EVENT_ID, EVENT_TIME, EventName, FIELDS, Mapping, Path, RESERVED, Rename, SENT_TIME, USER_ID, Variant,
+};
+use crate::intake::reading;
+use crate::intake::{Dead, Limits, Request};
+use crate::json::{self, Kind, Span};
+use crate::plan::{App, Plan};
+use crate::record::RecordRef;
+
+/// Flags of one event, and the bytes of one flag.
+const FLAGS_MAX: usize = 16;
+const FLAG_BYTES_MAX: usize = 128;
+
+/// An event that was appended.
+pub struct Built {
+    pub event: String,
+    pub event_id: String,
+    pub flags: Vec<String>,
+}
+
+/// Why an item did not become an event.
+pub enum Refused {
+    Dead(Dead),
+    Oversize,
+}
+
+fn dead<T>(reason: &'static str, detail: String, event: Option<&str>) -> Result<T, Refused> {
+    Err(Refused::Dead(Dead { reason, detail, event: event.map(str::to_string) }))
+}
+
+/// What items of one request share.
+pub struct Builder<'a> {
+    pub body: &'a [u8],
+    pub request: &'a Request<'a>,
+    pub plan: &'a Plan,
+    pub app: &'a App,
+    pub mapping: &'a Mapping,
+    pub limits: Limits,
+    /// Members of the envelope's context.
+    pub shared_context: Vec<Member<'a>>,
+    pub envelope_sent: Option<Span>,
+    pub copier: Copier,
+}
+
+/// One item on its way: its members, and which of them have found a place.
+struct Item<'a> {
+    members: Vec<Member<'a>>,
+    used: Vec<bool>,
+    flags: Vec<String>,
+}
+
+impl Item<'_> {
+    fn find(&self, key: &[u8]) -> Option<usize> {
+        self.members.iter().position(|member| member.key.as_ref() == key)
+    }
+
+    /// The value under a top-level key, which thereby is used; null is as good as missing.
+    fn take(&mut self, key: &[u8]) -> Option<Span> {
+        let index = self.find(key)?;
+        self.used[index] = true;
+        Some(self.members[index].value).filter(|value| value.kind != Kind::Null)
+    }
+}
+
+/// The texts and times of an event, before it is written.
+#[derive(Default)]
+struct Head {
+    /// Where each of `FIELDS` was found.
+    spans: [Option<Span>; FIELDS.len()],
+    /// The text of each, where it can be read as such.
+    texts: [Option<String>; FIELDS.len()],
+    event_time: i64,
+    sent_time: Option<i64>,
+    original_time: Option<i64>,
+}
+
+impl<'a> Builder<'a> {
+    /// Appends the item at `span` as a record to `out`. Nothing is appended where it is refused.
+    pub fn build(&mut self, span: Span, index: usize, out: &mut Vec<u8>) -> Result<Built, Refused> {
+        let members = canonical::members(self.body, span);
+        let mut item = Item { used: vec![false; members.len()], members, flags: Vec::new() };
+        let mapping = self.mapping;
+        let variant = self.variant(&mut item)?;
+        let event = self.event_name(&mut item, variant)?;
+        let kind = self.app.event_type(event.as_bytes());
+        if !kind.registered {
+            if self.app.enforce {
+                let detail = format!("the app {} takes registered event types only", self.request.app);
+                return dead("unregistered_event", detail, Some(&event));
+            }
+            item.flags.push("unregistered_event".to_string());
+        }
+        let head = self.head(&mut item, &event, &mapping.sources)?;
+        let event_id = match &head.texts[EVENT_ID] {
+            Some(text) => text.clone(),
+            None => format!("{:032x}", self.request.seed.wrapping_add(index as u128)),
+        };
+        let record = RecordRef {
+            tier: kind.tier,
+            event_time: Some(head.event_time),
+            received_time: self.request.received_time,
+            snapshot: self.plan.snapshot,
+            key: head.texts[DEVICE_ID].as_deref().or(head.texts[USER_ID].as_deref()).unwrap_or_default(),
+            event_id: &event_id,
+            ..RecordRef::default()
+        };
+        let before = out.len();
+        let Ok(begun) = record.begin(out) else { return Err(Refused::Oversize) };
+        let start = out.len();
+        self.write_head(&event, &event_id, &head, out);
+        self.write_body(&mut item, &head, variant, out);
+        kind.check(&out[start..], Span { start: 0, end: out.len() - start, kind: Kind::Object }, &mut item.flags);
+        bound_flags(&mut item.flags);
+        self.write_hw(kind.tier, head.original_time, &item.flags, out);
+        if out.len() - start > self.limits.event_bytes_max || begun.finish(out).is_err() {
+            out.truncate(before);
+            return Err(Refused::Oversize);
+        }
+        Ok(Built { event, event_id, flags: item.flags })
+    }
+
+    fn variant(&self, item: &mut Item) -> Result<&'a Variant, Refused> {
+        let Some(discriminator) = &self.mapping.discriminator else {
+            return self.mapping.variants.get(&b""[..]).map_or_else(|| dead("type_unknown", String::new(), None), Ok);
+        };
+        let span = item.take(discriminator);
+        let name = match self.request.variant {
+            "" => span.and_then(|span| self.text(span)).unwrap_or_default(),
+            fixed => fixed.to_string(),
+        };
+        match self.mapping.variants.get(name.as_bytes()) {
+            Some(variant) => Ok(variant),
+            None => {
+                let mut valid: Vec<_> = self.mapping.variants.keys().map(|name| String::from_utf8_lossy(name)).collect();
+                valid.sort();
+                let key = String::from_utf8_lossy(discriminator);
+                dead("type_unknown", format!("{key} is {:?}; valid are {}", shortened(&name), valid.join(", ")), None)
+            }
+        }
+    }
+
+    fn event_name(&self, item: &mut Item, variant: &Variant) -> Result<String, Refused> {
+        let key = match &variant.event {
+            EventName::Constant(name) => return Ok(name.clone()),
+            EventName::From(key) => key,
+        };
+        let Some(span) = item.take(key) else {
+            return dead("event_missing", "the event has no name".to_string(), None);
+        };
+        let text = if matches!(span.kind, Kind::Text | Kind::EscapedText) { self.text(span) } else { None };
+        match text {
+            None => dead("event_not_text", "the event's name is no text".to_string(), None),
+            Some(name) if name.is_empty() => dead("event_missing", "the event's name is empty".to_string(), None),
+            Some(name) if name.len() > self.limits.id_bytes_max => dead("id_too_long", self.too_long("event", name.len()), None),
+            Some(name) => Ok(name),
+        }
+    }
+
+    fn too_long(&self, field: &str, bytes: usize) -> String {
+        format!("{field} has {bytes} bytes; valid are at most {}", self.limits.id_bytes_max)
+    }
+
+    /// A value as VARCHAR by the reading table.
+    fn text(&self, span: Span) -> Option<String> {
+        let raw = &self.body[span.start..span.end];
+        let text = match span.kind {
+            Kind::Text | Kind::EscapedText => reading::text(self.body, span)?,
+            Kind::Number | Kind::True | Kind::False => raw.to_vec(),
+            _ => return None,
+        };
+        String::from_utf8(text).ok()
+    }
+
+    fn source(&self, item: &mut Item, paths: &[Path]) -> Option<Span> {
+        for path in paths {
+            let (first, below) = path.split_first()?;
+            let found = if below.is_empty() {
+                item.take(first)
+            } else {
+                let value = item.find(first).map(|index| item.members[index].value);
+                value.and_then(|value| canonical::at_path(self.body, value, below))
+            };
+            let empty = |span: &Span| span.kind == Kind::Text && span.end - span.start == 2;
+            if let Some(span) = found.filter(|span| span.kind != Kind::Null && !empty(span)) {
+                return Some(span);
+            }
+        }
+        None
+    }
+
+    fn head(&self, item: &mut Item, event: &str, sources: &[Vec<Path>]) -> Result<Head, Refused> {
+        let mut head = Head::default();
+        for (index, paths) in sources.iter().enumerate() {
+            head.spans[index] = self.source(item, paths);
+            let Some(span) = head.spans[index] else { continue };
+            if index == EVENT_TIME || index == SENT_TIME {
+                continue;
+            }
+            head.texts[index] = self.text(span);
+            let bytes = head.texts[index].as_ref().map_or(0, String::len);
+            if bytes > self.limits.id_bytes_max {
+                return dead("id_too_long", self.too_long(FIELDS[index], bytes), Some(event));
+            }
+            if index == EVENT_ID && head.texts[index].is_none() {
+                item.flags.push("type:event_id".to_string());
+            }
+        }
+        self.times(item, &mut head);
+        Ok(head)
+    }
+
+    /// The client's clock is put right by what it said when it sent: received − (sent − event).
+    fn times(&self, item: &mut Item, head: &mut Head) {
+        let received = self.request.received_time;
+        let mut read = |index: usize, span: Option<Span>| {
+            let ms = span.and_then(|span| reading::time_ms(self.body, span));
+            if span.is_some() && ms.is_none() {
+                item.flags.push(format!("type:{}", FIELDS[index]));
+            }
+            ms
+        };
+        let original = read(EVENT_TIME, head.spans[EVENT_TIME]);
+        head.sent_time = read(SENT_TIME, head.spans[SENT_TIME].or(self.envelope_sent));
+        let corrected = match (original, head.sent_time) {
+            (Some(original), Some(sent)) => Some(received - (sent - original)).filter(|ms| reading::in_range(*ms)),
+            _ => None,
+        };
+        head.event_time = corrected.or(original).unwrap_or(received);
+        head.original_time = original.filter(|original| *original != head.event_time);
+    }
+
+    fn write_head(&self, event: &str, event_id: &str, head: &Head, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"event\":");
+        json::write_string(event.as_bytes(), out);
+        out.extend_from_slice(b",\"app\":");
+        json::write_string(self.request.app.as_bytes(), out);
+        out.extend_from_slice(b",\"event_id\":");
+        json::write_string(event_id.as_bytes(), out);
+        write_integer(b"event_time", head.event_time, out);
+        if let Some(sent) = head.sent_time {
+            write_integer(b"sent_time", sent, out);
+        }
+        write_integer(b"received_time", self.request.received_time, out);
+    }
+
+    /// Everything between the times and `hw`; the object is closed.
+    fn write_body(&mut self, item: &mut Item, head: &Head, variant: &Variant, out: &mut Vec<u8>) {
+        for (index, field) in FIELDS.iter().enumerate().skip(USER_ID) {
+            let Some(span) = head.spans[index] else { continue };
+            write_key(field.as_bytes(), out);
+            match &head.texts[index] {
+                Some(text) => json::write_string(text.as_bytes(), out),
+                // Not text: it stays as it is, and who reads it gets NULL and a type error.
+                None => self.copier.copy(self.body, span, out),
+            }
+        }
+        self.write_context(item, out);
+        self.write_properties(item, variant, out);
+        for index in 0..item.members.len() {
+            if item.used[index] || self.mapping.dropped.iter().any(|key| key == item.members[index].key.as_ref()) {
+                continue;
+            }
+            let member = &item.members[index];
+            if let Some(name) = RESERVED.iter().find(|name| name.as_bytes() == member.key.as_ref()) {
+                item.flags.push(format!("ignored:{name}"));
+                continue;
+            }
+            write_key(&member.key, out);
+            self.copier.copy(self.body, member.value, out);
+        }
+        out.push(b'}');
+    }
+
+    fn write_context(&mut self, item: &mut Item, out: &mut Vec<u8>) {
+        let own = item.take(b"context");
+        if let Some(span) = own.filter(|span| span.kind != Kind::Object) {
+            write_key(b"context", out);
+            return self.copier.copy(self.body, span, out);
+        }
+        let fill = self.request.client_side || own.is_some_and(|span| self.is_direct(span));
+        if own.is_none() && self.shared_context.is_empty() && !fill {
+            return;
+        }
+        write_key(b"context", out);
+        let rename = &self.mapping.rename;
+        let mut members = own.map(|span| renamed(canonical::members(self.body, span), rename)).unwrap_or_default();
+        if !self.shared_context.is_empty() {
+            let known: std::collections::HashSet<Vec<u8>> = members.iter().map(|(key, _, _)| key.to_vec()).collect();
+            let shared = renamed(self.shared_context.clone(), rename);
+            members.extend(shared.into_iter().filter(|(key, _, _)| !known.contains(key.as_ref())));
+        }
+        for (path, key) in &self.mapping.lift {
+            let from = members.iter().find(|(name, _, _)| name.as_ref() == path[0].as_slice());
+            let value = from.and_then(|(_, value, _)| canonical::at_path(self.body, *value, &path[1..]));
+            if let Some(value) = value.filter(|value| value.kind != Kind::Null)
+                && !members.iter().any(|(name, _, _)| name.as_ref() == key.as_slice())
+            {
+                members.push((Cow::Borrowed(key), value, None));
+            }
+        }
+        self.write_members(&members, out);
+        if fill {
+            for (key, text) in [("ip", self.request.ip), ("user_agent", self.request.user_agent)] {
+                if !text.is_empty() && !members.iter().any(|(name, _, _)| name.as_ref() == key.as_bytes()) {
+                    write_key(key.as_bytes(), out);
+                    json::write_string(text.as_bytes(), out);
+                }
+            }
+        }
+        out.push(b'}');
+    }
+
+    /// `context.direct`: the request comes from the user's own device, says who sent it.
+    fn is_direct(&self, context: Span) -> bool {
+        canonical::at_path(self.body, context, &[b"direct".to_vec()]).is_some_and(|value| value.kind == Kind::True)
+    }
+
+    /// Members with their new names, and those below them; the object is left open.
+    fn write_members(&mut self, members: &[Renamed], out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (key, value, rename) in members {
+            write_key(key, out);
+            match rename {
+                Some(below) if value.kind == Kind::Object => {
+                    let inner = renamed(canonical::members(self.body, *value), below);
+                    self.write_members(&inner, out);
+                    out.push(b'}');
+                }
+                _ => self.copier.copy(self.body, *value, out),
+            }
+        }
+    }
+
+    fn write_properties(&mut self, item: &mut Item, variant: &Variant, out: &mut Vec<u8>) {
+        let own = variant.properties.as_ref().and_then(|key| item.take(key));
+        if let Some(span) = own.filter(|span| span.kind != Kind::Object) {
+            item.flags.push("type:properties".to_string());
+            write_key(b"properties", out);
+            return self.copier.copy(self.body, span, out);
+        }
+        let mut added = Vec::new();
+        for (key, name) in &variant.into_properties {
+            // Where the properties have one of that name, both stay, the outer one where it stood.
+            let there = own.and_then(|span| canonical::at_path(self.body, span, std::slice::from_ref(name)));
+            if there.is_none()
+                && let Some(value) = item.take(key)
+            {
+                added.push((name, value));
+            }
+        }
+        if own.is_none() && added.is_empty() {
+            return;
+        }
+        write_key(b"properties", out);
+        match own {
+            Some(span) => {
+                self.copier.copy(self.body, span, out);
+                out.pop();
+            }
+            None => out.push(b'{'),
+        }
+        for (name, value) in added {
+            write_key(name, out);
+            self.copier.copy(self.body, value, out);
+        }
+        out.push(b'}');
+    }
+
+    /// Ours, in place of the object's closing bracket.
+    fn write_hw(&self, tier: u8, original_time: Option<i64>, flags: &[String], out: &mut Vec<u8>) {
+        out.pop();
+        let plan = self.plan.snapshot;
+        out.extend_from_slice(format!(",\"hw\":{{\"tier\":{tier},\"plan\":{plan},\"sample_rate\":1").as_bytes());
+        if let Some(original) = original_time {
+            write_integer(b"original_time", original, out);
+        }
+        if !flags.is_empty() {
+            out.extend_from_slice(b",\"flags\":[");
+            for (index, flag) in flags.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                json::write_string(flag.as_bytes(), out);
+            }
+            out.push(b']');
+        }
+        out.extend_from_slice(b"}}");
+    }
+}
+
+/// A member under its new name, with the new names below it.
+type Renamed<'a> = (Cow<'a, [u8]>, Span, Option<&'a Rename>);
+
+/// Members under their new names. Where a new name meets a key that is there already, the last of them stays.
+fn renamed<'a>(members: Vec<Member<'a>>, rename: &'a Rename) -> Vec<Renamed<'a>> {
+    let mut out: Vec<Renamed> = Vec::with_capacity(members.len());
+    let mut fresh: Vec<&[u8]> = Vec::new();
+    for member in members {
+        let to = rename.keys.get(member.key.as_ref());
+        let (key, below) = match to {
+            Some((name, below)) => (Cow::Borrowed(name.as_slice()), Some(below).filter(|below| !below.keys.is_empty())),
+            None => (member.key, None),
+        };
+        // Source keys differ from one another, so that only a new name can meet another key.
+        if to.is_some() || fresh.contains(&key.as_ref()) {
+            out.retain(|(name, _, _)| *name != key);
+        }
+        if let Some((name, _)) = to {
+            fresh.push(name);
+        }
+        out.push((key, member.value, below));
+    }
+    out
+}
+
+fn write_integer(key: &[u8], value: i64, out: &mut Vec<u8>) {
+    write_key(key, out);
+    out.extend_from_slice(value.to_string().as_bytes());
+}
+
+/// No flag twice, none too long, not too many.
+fn bound_flags(flags: &mut Vec<String>) {
+    let mut kept: Vec<String> = Vec::with_capacity(flags.len().min(FLAGS_MAX));
+    for mut flag in flags.drain(..) {
+        let mut end = flag.len().min(FLAG_BYTES_MAX);
+        while !flag.is_char_boundary(end) {
+            end -= 1;
+        }
+        flag.truncate(end);
+        if kept.contains(&flag) {
+            continue;
+        }
+        if kept.len() + 1 == FLAGS_MAX {
+            kept.push("more".to_string());
+            break;
+        }
+        kept.push(flag);
+    }
+    *flags = kept;
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
+}

@@ -1,0 +1,213 @@
+//! The intake as a whole, on plans and mappings of its own.
+
+use super::*;
+use crate::json;
+use crate::record;
+
+const PLAN: &str = r#"{"snapshot":7,"base":{"struct":[["user_id","VARCHAR"],["context",{"struct":[["network","VARCHAR"]]}]]},"apps":[
+    {"name":"shop","enforce":false,"event_types":[{"name":"buy","tier":1,"fields":[{"path":["properties","price"],"type":"BIGINT","required":true}]}]},
+    {"name":"strict","enforce":true,"event_types":[{"name":"buy","tier":0,"fields":[]}]}]}"#;
+const MAPPINGS: &str = r#"{"segment":{"list":"batch","discriminator":"type","dropped":["writeKey"],"envelope_sent":["sentAt"],
+    "fields":{"event_id":[["messageId"]],"event_time":[["originalTimestamp"],["timestamp"]],"sent_time":[["sentAt"]],"user_id":[["userId"]],
+        "device_id":[["anonymousId"],["context","device","id"]]},
+    "variants":{"track":{"event_from":"event","properties":"properties","into_properties":{}},
+        "page":{"event":"page","properties":"properties","into_properties":{"name":"name","category":"category"}}},
+    "rename":{"userAgent":"user_agent","device":{"advertisingId":"advertising_id"}},"lift":[[["app","version"],"app_version"]]},
+  "own":{"list":"events","discriminator":null,"dropped":[],"envelope_sent":[],
+    "fields":{"event_id":[["event_id"]],"event_time":[["event_time"]],"sent_time":[["sent_time"]],"user_id":[["user_id"]],"device_id":[["device_id"]]},
+    "variants":{"":{"event_from":"event","properties":"properties","into_properties":{}}},"rename":{},"lift":[]}}"#;
+const LIMITS: Limits = Limits { event_bytes_max: 10_000, id_bytes_max: 64, events_max: 1000, output_bytes_max: 1_000_000 };
+
+fn request<'a>(protocol: &'a str, shape: &'a str) -> Request<'a> {
+    Request {
+        protocol,
+        shape,
+        variant: "",
+        app: "shop",
+        received_time: 1_000_000,
+        seed: 16,
+        ip: "192.0.2.1",
+        user_agent: "tests",
+        client_side: false,
+        write_key: "wk_secret",
+    }
+}
+
+fn run(body: &[u8], request: &Request) -> Output {
+    let intake = Intake::link(PLAN.as_bytes(), MAPPINGS.as_bytes(), LIMITS).unwrap();
+    let output = intake.run(body, request).unwrap();
+    assert_eq!(payloads(&output.records).len(), output.accepted);
+    assert_eq!(payloads(&output.dead_records).len(), output.dead);
+    json::check(&output.verdicts_json()).unwrap();
+    output
+}
+
+fn payloads(batch: &[u8]) -> Vec<String> {
+    let text = |payload: &[u8]| {
+        json::check(payload).unwrap();
+        assert!(!payload.contains(&b'\n'));
+        String::from_utf8(payload.to_vec()).unwrap()
+    };
+    record::records(batch).map(|item| text(item.unwrap().1.payload)).collect()
+}
+
+fn one(body: &str, request: &Request) -> String {
+    let output = run(body.as_bytes(), request);
+    assert_eq!(output.accepted, 1, "{:?}", output.verdicts);
+    payloads(&output.records).remove(0)
+}
+
+#[test]
+fn a_segment_track_becomes_the_canonical_event() {
+    let body = r#"{"sentAt":"1970-01-01T00:16:41Z","context":{"locale":"de","network":"wifi"},"writeKey":"wk_secret","batch":[
+        {"type":"track","event":"buy","messageId":"m1","userId":7,"anonymousId":null,"timestamp":"1970-01-01T00:16:40.500Z","integrations":{},
+         "context":{"userAgent":"UA","app":{"version":"1.2"},"locale":"fr","device":{"id":"d1","advertisingId":"a"}},
+         "properties":{"price" : 3, "x":1, "x":2},"writeKey":"wk_secret","hw":{},"event_id":"mine"}]}"#;
+    let expected = concat!(
+        r#"{"event":"buy","app":"shop","event_id":"m1","event_time":999500,"sent_time":1001000,"received_time":1000000,"#,
+        r#""user_id":"7","device_id":"d1","context":{"user_agent":"UA","app":{"version":"1.2"},"locale":"fr","#,
+        r#""device":{"id":"d1","advertising_id":"a"},"network":"wifi","app_version":"1.2"},"properties":{"price":3,"x":2},"#,
+        r#""integrations":{},"hw":{"tier":1,"plan":7,"sample_rate":1,"original_time":1000500,"flags":["ignored:hw","ignored:event_id"]}}"#
+    );
+    assert_eq!(one(body, &request("segment", "envelope")), expected);
+    let output = run(body.as_bytes(), &request("segment", "envelope"));
+    let header = record::records(&output.records).next().unwrap().unwrap().1;
+    assert_eq!((header.key, header.event_id, header.tier, header.event_time), ("d1", "m1", 1, Some(999_500)));
+    assert_eq!((header.received_time, header.snapshot), (1_000_000, 7));
+}
+
+#[test]
+fn variants_constants_and_fills() {
+    let page = request("segment", "one");
+    let page = Request { variant: "page", client_side: true, ..page };
+    let event = one(r#"{"name":"Home","category":null,"properties":{"url":"/"}}"#, &page);
+    assert!(event.starts_with(
+        r#"{"event":"page","app":"shop","event_id":"00000000000000000000000000000010","event_time":1000000,"received"#
+    ));
+    assert!(
+        event.contains(r#""context":{"ip":"192.0.2.1","user_agent":"tests"},"properties":{"url":"/","name":"Home"},"hw""#),
+        "{event}"
+    );
+    let event = one(
+        r#"{"name":"Home","properties":{"name":"own"},"context":{"ip":"1","direct":true}}"#,
+        &Request { client_side: false, ..page },
+    );
+    assert!(
+        event.contains(
+            r#""context":{"ip":"1","direct":true,"user_agent":"tests"},"properties":{"name":"own"},"name":"Home","hw""#
+        ),
+        "{event}"
+    );
+}
+
+#[test]
+fn what_a_client_may_not_say_is_ignored_and_flagged() {
+    let event = one(
+        r#"{"event":"buy","app":"other","hw":{"tier":0},"received_time":1,"properties":{"price":1},"own":[1]}"#,
+        &request("own", "events"),
+    );
+    assert!(event.contains(r#""app":"shop""#) && event.contains(r#""received_time":1000000"#) && event.contains(r#""own":[1]"#));
+    assert!(event.contains(r#""flags":["ignored:app","ignored:hw","ignored:received_time"]"#), "{event}");
+}
+
+#[test]
+fn violations_are_flags() {
+    for (body, flags) in [
+        (r#"{"event":"buy","properties":{"price":"x"}}"#, r#"["type:properties.price"]"#),
+        (r#"{"event":"buy","user_id":{},"properties":{}}"#, r#"["type:user_id","missing:properties.price"]"#),
+        (r#"{"event":"sell"}"#, r#"["unregistered_event"]"#),
+        (
+            r#"{"event":"buy","properties":[],"event_time":"noon"}"#,
+            r#"["type:event_time","type:properties","missing:properties.price"]"#,
+        ),
+        (r#"{"event":"buy","properties":{"price":1},"event_id":[],"context":3}"#, r#"["type:event_id","type:context"]"#),
+    ] {
+        let event = one(body, &request("own", "one"));
+        assert!(event.contains(&format!("\"flags\":{flags}")), "{event}");
+    }
+    let many: Vec<String> =
+        (0..30).map(|n| format!("{{\"path\":[\"properties\",\"{n}\"],\"type\":\"BIGINT\",\"required\":true}}")).collect();
+    let plan = PLAN.replace("\"fields\":[]", &format!("\"fields\":[{}]", many.join(",")));
+    let intake = Intake::link(plan.as_bytes(), MAPPINGS.as_bytes(), LIMITS).unwrap();
+    let output = intake.run(br#"{"event":"buy"}"#, &Request { app: "strict", ..request("own", "one") }).unwrap();
+    assert!(payloads(&output.records)[0].ends_with(r#""missing:properties.14","more"]}}"#));
+}
+
+#[test]
+fn refusals_are_dead_letters_and_spare_their_neighbours() {
+    let long = "x".repeat(65);
+    let bad = [
+        (r#"{"event":"buy","a":NaN}"#.to_string(), "malformed"),
+        (r#"{"event":""}"#.to_string(), "event_missing"),
+        (r#"{"event":null}"#.to_string(), "event_missing"),
+        (r#"{"event":7}"#.to_string(), "event_not_text"),
+        (r#"{"event":"\ud800"}"#.to_string(), "event_not_text"),
+        (format!(r#"{{"event":"{long}"}}"#), "id_too_long"),
+        (format!(r#"{{"event":"buy","user_id":"{long}"}}"#), "id_too_long"),
+        ("7".to_string(), "wrong_shape"),
+        (r#"{"event":"rent","wk":"wk_secret"}"#.to_string(), "unregistered_event"),
+        (format!(r#"{{"event":"buy","a":"{}"}}"#, "x".repeat(10_000)), "oversize"),
+    ];
+    for (item, reason) in &bad {
+        let body = format!(r#"[{{"event":"buy"}},{item},{{"event":"buy"}}]"#);
+        let output = run(body.as_bytes(), &Request { app: "strict", ..request("own", "events") });
+        assert_eq!(output.accepted, 2, "{item}");
+        match &output.verdicts[1] {
+            Verdict::Dead(dead) => {
+                assert_eq!(dead.reason, *reason, "{item}");
+                let letter = payloads(&output.dead_records).remove(0);
+                assert!(letter.starts_with(&format!(r#"{{"reason":"{reason}","hop":"collect","app":"strict""#)), "{letter}");
+                assert!(!letter.contains("wk_secret"));
+                let raw = json::check(letter.as_bytes())
+                    .map(|span| canonical::at_path(letter.as_bytes(), span, &[b"raw".to_vec()]))
+                    .unwrap();
+                let raw = reading::text(letter.as_bytes(), raw.unwrap()).unwrap();
+                assert_eq!(String::from_utf8(raw).unwrap(), item.replace("wk_secret", "<write key>"));
+            }
+            verdict => assert_eq!(verdict, &Verdict::Dropped(reason), "{item}"),
+        }
+    }
+    let output = run(b"[{\"event\":\"buy\",\"a\":\"\xff\"}]", &request("own", "events"));
+    assert!(payloads(&output.dead_records)[0].contains(r#""raw_base64":"eyJl"#));
+}
+
+#[test]
+fn a_type_that_is_not_known_is_a_dead_letter() {
+    let output = run(br#"{"batch":[{"type":"purchase","event":"buy"},{"event":"buy"}]}"#, &request("segment", "envelope"));
+    let details: Vec<_> = output.verdicts.iter().map(|verdict| format!("{verdict:?}")).collect();
+    assert!(details[0].contains(r#"type is \"purchase\"; valid are page, track"#), "{}", details[0]);
+    assert_eq!((output.accepted, output.dead, output.broken), (0, 2, None));
+}
+
+#[test]
+fn renamed_keys_that_meet_leave_the_last() {
+    let track = r#"{"type":"track","event":"buy","properties":{"price":1},"context":{"userAgent":"a","user_agent":"b"}}"#;
+    assert!(one(track, &request("segment", "one")).contains(r#""context":{"user_agent":"b"}"#));
+    let track = track.replace(r#""userAgent":"a","user_agent":"b""#, r#""user_agent":"b","userAgent":"a""#);
+    assert!(one(&track, &request("segment", "one")).contains(r#""context":{"user_agent":"a"}"#));
+}
+
+#[test]
+fn too_much_is_refused_whole() {
+    let intake = Intake::link(PLAN.as_bytes(), MAPPINGS.as_bytes(), LIMITS).unwrap();
+    let many = "{}\n".repeat(1001);
+    assert!(matches!(intake.run(many.as_bytes(), &request("own", "events")), Err(Ok(TooLarge::Events(1000)))));
+    let context: Vec<String> = (0..400).map(|n| format!("\"key_{n:08}\":1")).collect();
+    let items = vec![r#"{"type":"track","event":"buy"}"#; 500].join(",");
+    let body = format!("{{\"context\":{{{}}},\"batch\":[{items}]}}", context.join(","));
+    assert!(matches!(intake.run(body.as_bytes(), &request("segment", "envelope")), Err(Ok(TooLarge::Bytes(_)))));
+    assert!(matches!(intake.run(b"{}", &request("other", "one")), Err(Err(_))));
+}
+
+#[test]
+fn a_write_key_is_found_in_the_body() {
+    for (body, expected) in [
+        (r#"{"batch":[{"writeKey":"inner"},NaN],"writeKey":"wk"}"#, Some("wk")),
+        (r#"{"event":"x","write\u004bey":"wk"}"#, Some("wk")),
+        (r#"{"writeKey":7}"#, None),
+        (r#"{"batch":[{"writeKey":"inner"}]}"#, None),
+        ("[", None),
+    ] {
+        assert_eq!(text_member(body.as_bytes(), "writeKey", "batch").as_deref(), expected, "{body}");
+    }
+}
