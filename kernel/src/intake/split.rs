@@ -315,8 +315,9 @@ fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
     (start, end)
 }
 
-/// From `start`, the offset of the comma or of the `close` bracket that ends this element, told by quotes and brackets alone. A
-/// closing bracket closes what is open inside its own kind too, so that `[{"a":[1},{}]` loses only its first element.
+/// From `start`, the offset of the comma or of the `close` bracket that ends this element, told by quotes and brackets alone. Two
+/// signs of a missing bracket are heeded, so that only its own element is lost: a closing bracket also closes what is open inside
+/// its own kind, as in `[{"a":[1},{}]`; and an object where a key has to stand begins the next element, as in `[{"a":1,{}]`.
 fn skip(bytes: &[u8], start: usize, close: u8) -> Option<usize> {
     let mut open: Vec<u8> = Vec::new();
     let mut counts = [0usize; 2];
@@ -341,12 +342,18 @@ fn skip(bytes: &[u8], start: usize, close: u8) -> Option<usize> {
                     return Some(at);
                 }
             }
-            b',' if open.is_empty() => return Some(at),
+            b',' if open.is_empty() || open.last() == Some(&b'{') && object_follows(bytes, at + 1) => return Some(at),
             _ => {}
         }
         at += 1;
     }
     None
+}
+
+fn object_follows(bytes: &[u8], at: usize) -> bool {
+    let mut cursor = Cursor::from(bytes, at);
+    cursor.space();
+    cursor.peek() == Some(b'{')
 }
 
 fn string_end(bytes: &[u8], open: usize) -> Option<usize> {
@@ -383,6 +390,7 @@ mod tests {
             (r#"[{"a":NaN},{"b":2}]"#, &[r#"{"b":2}"#], &[r#"{"a":NaN}"#]),
             (r#"[{"b":2},{"a":"\x"}]"#, &[r#"{"b":2}"#], &[r#"{"a":"\x"}"#]),
             (r#"[{"a":[1},{"b":2}]"#, &[r#"{"b":2}"#], &[r#"{"a":[1}"#]),
+            (r#"[{"a":{"x":1, {"b":2}]"#, &[r#"{"b":2}"#], &[r#"{"a":{"x":1"#]),
             (r#"[{"a":1}},{"b":2}]"#, &[r#"{"b":2}"#], &[r#"{"a":1}}"#]),
             (r#"[{"b":2},{"a":1]"#, &[r#"{"b":2}"#], &[r#"{"a":1"#]),
             (r#"[{"b":2},7,"x",]"#, &[r#"{"b":2}"#], &["7", "\"x\"", ""]),

@@ -3,6 +3,16 @@
 # Collector: a larger body gets 413 before it is decoded; what gunzips to more than the decoded limit gets 413 as well.
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
 REQUEST_DECODED_BYTES_MAX = 16 * 1024 * 1024
+# A body that was refused for its size is read on and forgotten up to here, so that its sender sees the answer.
+REQUEST_DRAIN_BYTES_MAX = 32 * 1024 * 1024
+REQUEST_DRAIN_S_MAX = 5.0
+# Bodies held at once, all requests together; a further request gets 503 with Retry-After.
+REQUEST_BODIES_BYTES_MAX = 256 * 1024 * 1024
+# A body that is not whole by then gets 408.
+REQUEST_READ_S_MAX = 30.0
+# Items of one request, and what they may grow to as records; more gets 413, and nothing of the request is kept.
+REQUEST_EVENTS_MAX = 50_000
+REQUEST_OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 # An event larger than this is a counted drop, reason `oversize`.
 EVENT_BYTES_MAX = 1024 * 1024
 # Requests in flight; further ones get 503 with Retry-After.
@@ -12,6 +22,7 @@ ID_BYTES_MAX = 512
 
 # Log: bytes waiting for the next fsync; an append that finds more waits, and the collector answers 503 after a second.
 APPEND_PENDING_BYTES_MAX = 64 * 1024 * 1024
+APPEND_WAIT_S_MAX = 1.0
 # What one write and its fsync gather from concurrent appends; the rest goes with the next one.
 APPEND_GATHER_BYTES_MAX = 1024 * 1024
 # A segment of this size is closed and the next one begun.

@@ -1,0 +1,5 @@
+"""The collector: takes events over HTTP, checks them against the plan, appends them to the log, and only then answers."""
+
+from headwater.collect.server import Collector
+
+__all__ = ["Collector"]

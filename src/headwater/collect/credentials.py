@@ -1,0 +1,27 @@
+"""Finds the write key of a request. It is never logged, nor kept."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from headwater.collect.protocols.interface import Protocol
+
+
+def from_headers(headers: dict[bytes, bytes], protocol: Protocol) -> str | None:
+    """The write key that the headers carry: `Headwater-Key`, the user name of Basic, or the token of Bearer where the protocol
+    takes it. None where there is none; "" where what is there cannot be read."""
+    own = headers.get(b"headwater-key")
+    if own:
+        return own.decode("latin-1").strip()
+    scheme, _, value = headers.get(b"authorization", b"").strip().partition(b" ")
+    match scheme.lower():
+        case b"basic":
+            try:
+                text = base64.b64decode(value.strip(), validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                return ""
+            return text.partition(":")[0]
+        case b"bearer" if protocol.bearer:
+            return value.decode("latin-1").strip()
+    return None

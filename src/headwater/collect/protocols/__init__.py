@@ -1,0 +1,14 @@
+"""The protocols that the collector speaks. A file is one protocol: endpoints, answers, and its mapping to the canonical event.
+
+A new one is a file here, a line in `PROTOCOLS`, and a file of cases in tests/cases/protocols.
+"""
+
+from headwater.collect.protocols.headwater import HEADWATER
+from headwater.collect.protocols.interface import Endpoint, Protocol
+from headwater.collect.protocols.segment import SEGMENT
+
+PROTOCOLS: tuple[Protocol, ...] = (HEADWATER, SEGMENT)
+
+ENDPOINTS: dict[str, tuple[Protocol, Endpoint]] = {
+    endpoint.path: (protocol, endpoint) for protocol in PROTOCOLS for endpoint in protocol.endpoints
+}

@@ -1,0 +1,312 @@
+"""The collector as an ASGI app: authenticate → read → unpack → intake → append durably → answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import structlog
+
+from headwater.collect import body as bodies
+from headwater.collect import credentials
+from headwater.collect.answer import Answer, Problem, ProblemError, refuse
+from headwater.collect.append import Appender
+from headwater.collect.dead_letter import whole_body
+from headwater.collect.figures import Figures
+from headwater.collect.plan import Linked, link
+from headwater.collect.protocols import ENDPOINTS
+from headwater.collect.protocols.interface import Endpoint, Protocol
+from headwater.core.clock import now_ms
+from headwater.core.errors import LogError
+from headwater.core.ids import new_id
+from headwater.core.limits import EVENT_BYTES_MAX, REQUEST_BODIES_BYTES_MAX, REQUEST_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX
+from headwater.kernel import IntakeResult, body_text
+from headwater.log.interface import Batch, Log
+from headwater.registry.snapshot import Snapshot, write_key_hash
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+
+SHARD = "collect-0"
+DEAD_LETTERS = "dead_letters"
+_PARTITION = 0
+_RETRY_AFTER_S = 1
+_INTAKE_THREADS = 4
+# Bodies that are unpacked and run at once; what they grow to is bounded one by one.
+_INTAKE_RUNS_MAX = 8
+# A small plain body is run where it is: handing it to a thread costs more than running it.
+_INLINE_BYTES_MAX = 64 * 1024
+
+_CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"Headwater-Config, Retry-After"),
+)
+_PREFLIGHT = (
+    (b"access-control-allow-methods", b"POST, OPTIONS"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Content-Encoding, Headwater-Key"),
+    (b"access-control-max-age", b"86400"),
+)
+
+_log = structlog.get_logger("headwater.collect")
+
+
+class _Request(msgspec.Struct):
+    """A request on its way. ``headers`` have small names; of a repeated one the last counts."""
+
+    protocol: Protocol
+    endpoint: Endpoint
+    linked: Linked
+    headers: dict[bytes, bytes]
+    ip: str
+    key: str = ""
+    app: str = ""
+
+
+class Collector:
+    """Takes events for one log. ``app`` is the ASGI app; it runs in one event loop.
+
+    ``snapshot`` gives the snapshot that is current; a new one is taken between two requests. What cannot be linked leaves the
+    last good one running (`link_error` says why); the first has to link, else ValueError. Raises what `log.writer` raises.
+    """
+
+    def __init__(self, log: Log, snapshot: Callable[[], Snapshot]) -> None:
+        self.link_error: str | None = None
+        self._snapshot = snapshot
+        self._linked = link(snapshot())
+        self._refused_hash = ""
+        self._figures = Figures()
+        self._writer = log.writer(SHARD)
+        self._appender = Appender(self._writer)
+        self._threads = ThreadPoolExecutor(_INTAKE_THREADS, thread_name_prefix="intake")
+        self._slots = asyncio.Semaphore(_INTAKE_RUNS_MAX)
+        self._in_flight = 0
+        self._held_bytes = 0
+        self._draining = False
+        self._log_failing = False
+
+    def figures(self) -> dict[str, Any]:
+        """received = accepted + dropped + dead, in events; `docs/collect.md` names the reasons. Safe from any thread."""
+        return self._figures.to_json()
+
+    def drain(self) -> None:
+        """From now on refuses new requests (503); those in flight go on. For a stop in order."""
+        self._draining = True
+
+    def close(self) -> None:
+        """Gives up the shard. Call it when no request is in flight any more."""
+        self._draining = True
+        self._appender.close()
+        self._threads.shutdown()
+        self._writer.close()
+
+    @property
+    def app(self) -> Collector:
+        """The ASGI app: the collector itself, since servers do not recognise a method as one."""
+        return self
+
+    async def __call__(self, scope: Scope, receive: bodies.Receive, send: Send) -> None:
+        """One request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            return await _lifespan(receive, send)
+        if scope["type"] != "http":
+            raise ValueError(f"the collector speaks http, not {scope['type']}")
+        linked = self._current()
+        try:
+            answer = await self._answer(scope, receive, linked)
+        except bodies.DisconnectedError:
+            self._figures.refuse("disconnected")
+            return None
+        headers = (
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(answer.body)).encode()),
+            (b"headwater-config", linked.version.encode()),
+            *_CORS,
+            *answer.headers,
+        )
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    def _current(self) -> Linked:
+        """The snapshot to run: links a new one aside, and keeps the old one where that fails."""
+        snapshot = self._snapshot()
+        if snapshot.hash not in (self._linked.snapshot.hash, self._refused_hash) or (
+            snapshot.hash == self._linked.snapshot.hash and snapshot.number != self._linked.snapshot.number
+        ):
+            try:
+                self._linked = link(snapshot)
+                self.link_error = None
+            except ValueError as error:
+                self._refused_hash = snapshot.hash
+                self.link_error = str(error)
+                _log.error("snapshot_not_linked", number=snapshot.number, running=self._linked.snapshot.number, error=str(error))
+        return self._linked
+
+    async def _answer(self, scope: Scope, receive: bodies.Receive, linked: Linked) -> Answer:
+        path, method = scope["path"], scope["method"]
+        if path == "/health":
+            status = "draining" if self._draining else "ok"
+            return Answer(503 if self._draining else 200, msgspec.json.encode({"status": status, "snapshot": linked.version}))
+        if path not in ENDPOINTS:
+            return refuse(Problem(404, "not_found", f"there is nothing at {path[:100]}", f"valid are {', '.join(ENDPOINTS)}"))
+        if method == "OPTIONS":
+            return Answer(204, b"", _PREFLIGHT)
+        protocol, endpoint = ENDPOINTS[path]
+        if method != "POST":
+            answer = protocol.refuse(Problem(405, "method_not_allowed", f"{path} takes POST"))
+            return msgspec.structs.replace(answer, headers=((b"allow", b"POST, OPTIONS"),))
+        client = scope.get("client")
+        headers = dict(scope["headers"])
+        request = _Request(protocol, endpoint, linked, headers, client[0] if client else "")
+        try:
+            return await self._admit(request, receive)
+        except ProblemError as error:
+            return protocol.refuse(error.problem)
+
+    async def _admit(self, request: _Request, receive: bodies.Receive) -> Answer:
+        """Turns away what there is no room for; the rest is taken."""
+        declared = request.headers.get(b"content-length", b"")
+        held = min(int(declared), REQUEST_BYTES_MAX) if declared.isdigit() else REQUEST_BYTES_MAX
+        if self._draining:
+            raise self._refuse("draining", "the collector is stopping", close=True)
+        if self._in_flight >= REQUESTS_IN_FLIGHT_MAX or self._held_bytes + held > REQUEST_BODIES_BYTES_MAX:
+            raise self._refuse("busy", "too many requests are in flight", close=True)
+        self._in_flight += 1
+        self._held_bytes += held
+        try:
+            return await self._take(request, receive)
+        except bodies.DisconnectedError:
+            raise
+        except ProblemError as error:
+            if error.problem.status == 408:
+                self._figures.refuse("timeout")
+            elif error.problem in (bodies.TOO_LARGE, bodies.EXPANDS):
+                self._figures.drop("body_too_large")
+            raise
+        finally:
+            self._in_flight -= 1
+            self._held_bytes -= held
+
+    def _refuse(self, reason: str, text: str, *, close: bool = False) -> ProblemError:
+        self._figures.refuse(reason)
+        return ProblemError(Problem(503, reason, text, "nothing was taken; send it again", _RETRY_AFTER_S, close))
+
+    async def _take(self, request: _Request, receive: bodies.Receive) -> Answer:
+        key = credentials.from_headers(request.headers, request.protocol)
+        if key is not None:
+            self._authenticate(request, key)
+        encoding = request.headers.get(b"content-encoding", b"identity").strip().lower()
+        if encoding not in (b"identity", b"", b"gzip", b"x-gzip"):
+            self._figures.drop("unsupported_encoding")
+            raise ProblemError(Problem(415, "unsupported_encoding", "Content-Encoding is not known", "valid are gzip, identity"))
+        body = await bodies.read(receive, request.headers)
+        if not body:
+            self._figures.drop("empty_body")
+            raise ProblemError(Problem(400, "empty_body", "the request has no body", "send at least one event"))
+        packed = encoding.endswith(b"gzip")
+        async with self._slots:
+            received_time = now_ms()
+            if packed or len(body) > _INLINE_BYTES_MAX:
+                loop = asyncio.get_running_loop()
+                outcome = await loop.run_in_executor(self._threads, self._run, request, body, packed, received_time)
+            else:
+                outcome = self._run(request, body, packed, received_time)
+            batches = self._batches(request, outcome, body, received_time)
+            size = sum(len(batch.data) for batch in batches)
+            await self._durably(self._appender.reserve(size))
+        if batches:
+            await self._durably(self._appender.append(batches, size))
+            self._log_failing = False
+        return self._account(request, outcome, body)
+
+    def _authenticate(self, request: _Request, key: str) -> None:
+        app = request.linked.apps.get(write_key_hash(key)) if key else None
+        if app is None:
+            self._figures.drop("wrong_key")
+            hint = "give it as user name of Basic authorization or in the header Headwater-Key"
+            if request.protocol.key_member:
+                hint += f", or as {request.protocol.key_member} in the body"
+            text = "no app has this write key" if key else "the request has no write key"
+            raise ProblemError(Problem(401, "wrong_key", text, hint))
+        request.key, request.app = key, app
+
+    def _run(self, request: _Request, body: bytes, packed: bool, received_time: int) -> IntakeResult | bodies.GzipError:
+        """Unpacks and runs a body. In a thread where that takes long."""
+        try:
+            content = bodies.unpack(body) if packed else body
+        except bodies.GzipError as error:
+            self._authenticate_by_body(request, b"")
+            return error
+        self._authenticate_by_body(request, content)
+        headers = request.headers
+        return request.linked.intake.run(
+            content,
+            protocol=request.protocol.name,
+            shape=request.endpoint.shape,
+            variant=request.endpoint.variant,
+            app=request.app,
+            received_time=received_time,
+            seed=bytes.fromhex(new_id()),
+            ip=request.ip,
+            user_agent=headers.get(b"user-agent", b"").decode("latin-1")[:1024],
+            client_side=b"origin" in headers,
+            write_key=request.key,
+        )
+
+    def _authenticate_by_body(self, request: _Request, content: bytes) -> None:
+        if not request.app:
+            member = request.protocol.key_member
+            key = body_text(content, member, request.protocol.mapping.list) if member else None
+            self._authenticate(request, key or "")
+
+    def _batches(
+        self, request: _Request, outcome: IntakeResult | bodies.GzipError, body: bytes, received_time: int
+    ) -> tuple[Batch, ...]:
+        snapshot = request.linked.snapshot
+        if isinstance(outcome, bodies.GzipError):
+            if len(body) > EVENT_BYTES_MAX:
+                return ()
+            letter = whole_body("malformed", str(outcome), request.app, received_time, snapshot.number, body)
+            return (Batch(DEAD_LETTERS, _PARTITION, letter, 1),)
+        batches = []
+        if outcome.accepted:
+            batches.append(Batch(snapshot.source, _PARTITION, outcome.records, outcome.accepted))
+        if outcome.dead:
+            batches.append(Batch(DEAD_LETTERS, _PARTITION, outcome.dead_records, outcome.dead))
+        return tuple(batches)
+
+    async def _durably(self, step: Awaitable[None]) -> None:
+        try:
+            await step
+        except LogError as error:
+            if not self._log_failing:
+                self._log_failing = True
+                _log.error("log_unavailable", error=str(error))
+            raise self._refuse("log_unavailable", "the events cannot be stored now") from None
+
+    def _account(self, request: _Request, outcome: IntakeResult | bodies.GzipError, body: bytes) -> Answer:
+        """Counts what is durable now, and answers."""
+        if isinstance(outcome, bodies.GzipError):
+            if len(body) > EVENT_BYTES_MAX:
+                self._figures.drop("oversize")
+            else:
+                self._figures.dead("malformed")
+            raise ProblemError(Problem(400, "malformed", str(outcome)))
+        if outcome.too_large:
+            what, limit = outcome.too_large
+            self._figures.drop("body_too_large")
+            raise ProblemError(Problem(413, "body_too_large", f"the request has too many {what}", f"valid are at most {limit}"))
+        self._figures.add(outcome)
+        if outcome.broken and not outcome.accepted:
+            raise ProblemError(Problem(400, "malformed", "the body is not what it should be", outcome.broken))
+        return request.protocol.accept(outcome)
+
+
+async def _lifespan(receive: bodies.Receive, send: Send) -> None:
+    while True:
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+        if event["type"] == "lifespan.shutdown":
+            return
