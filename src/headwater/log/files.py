@@ -12,7 +12,7 @@ class Files(Protocol):
     """What the log asks of a file system. Files are created once and never renamed. All raise OSError."""
 
     def make_directory(self, path: Path) -> None:
-        """Makes a directory, and those above it; one that is there is fine."""
+        """Makes a directory; one that is there is fine. FileNotFoundError where its parent is missing."""
         ...
 
     def list_directory(self, path: Path) -> list[str]:
@@ -69,7 +69,7 @@ class OsFiles:
 
     def make_directory(self, path: Path) -> None:
         """See `Files`."""
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(exist_ok=True)
 
     def list_directory(self, path: Path) -> list[str]:
         """See `Files`."""
@@ -134,6 +134,16 @@ class OsFiles:
             os.close(fd)
             raise
         return fd
+
+
+def make_durable_directory(files: Files, path: Path) -> None:
+    """Makes a directory and those above it that are missing; their entries are durable then."""
+    try:
+        files.make_directory(path)
+    except FileNotFoundError:
+        make_durable_directory(files, path.parent)
+        files.make_directory(path)
+    files.sync_directory(path.parent)
 
 
 def write_all(files: Files, fd: int, data: bytes, at: int) -> None:

@@ -7,11 +7,12 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from headwater.core.errors import CorruptLog, LogError
 from headwater.core.limits import FETCH_BYTES_MAX, INDEXED_SEGMENTS_MAX, SEGMENT_BYTES_MAX
 from headwater.kernel import decode_ranges, find_ranges
-from headwater.log.files import Files, OsFiles
+from headwater.log.files import Files, OsFiles, make_durable_directory
 from headwater.log.interface import AppendGroup, Batch, Fetch
 from headwater.log.recovery import Shard, index_closed, open_shard
 from headwater.log.segment import Group, Index, Mark, Segment, SegmentHeader
@@ -29,6 +30,8 @@ class LocalLog:
     Raises CorruptLog where a shard is damaged, OSError where the directory cannot be used.
     """
 
+    writer_type: ClassVar[type[LocalWriter]] = LocalWriter
+
     def __init__(self, path: Path, files: Files | None = None, segment_bytes_max: int = SEGMENT_BYTES_MAX) -> None:
         self.files: Files = files or OsFiles()
         self.lock = threading.Lock()
@@ -43,8 +46,7 @@ class LocalLog:
         self._appends = 0
         self._seen = threading.local()
         self._closed = False
-        self.files.make_directory(path)
-        self.files.sync_directory(path.parent)
+        make_durable_directory(self.files, path)
         for name in sorted(self.files.list_directory(path)):
             self._open_shard(name)
 
@@ -77,17 +79,15 @@ class LocalLog:
         check_shard_name(shard)
         self._check_open()
         directory = self._path / shard
-        self.files.make_directory(directory)
+        make_durable_directory(self.files, directory / "segment")
         self.files.sync_directory(self._path)
-        self.files.make_directory(directory / "segment")
-        self.files.sync_directory(directory)
         try:
             lock_fd = self.files.lock(directory / "lock")
         except BlockingIOError:
             raise LogError(f"shard {shard} in {self._path} has a writer already; a shard has one at a time") from None
         try:
             # Another process may have written since this one looked.
-            self._writers[shard] = LocalWriter(self, self._open_shard(shard), lock_fd, self._segment_bytes_max)
+            self._writers[shard] = self.writer_type(self, self._open_shard(shard), lock_fd, self._segment_bytes_max)
         except BaseException:
             self.files.close(lock_fd)
             raise

@@ -244,7 +244,7 @@ class LocalWriter:
             write_all(self._files, fd, data, 0)
             self._files.sync(fd)
             self._files.sync_directory(path.parent)
-        except OSError:
+        except BaseException:
             self._files.close(fd)
             self._files.remove(path)
             raise

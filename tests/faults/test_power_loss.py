@@ -1,0 +1,121 @@
+"""Power is lost at every operation of a run: what was acknowledged is there, what was not is there whole or not at all."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from headwater.core.ids import seeded_random
+from headwater.log.local import LocalLog
+from headwater.log.segment import SegmentReader
+from headwater.testing.faults import PowerLost, SimulatedFiles, Survival
+from tests.faults.mutants import (
+    AcknowledgesBeforeSync,
+    GoesOnAfterFailedSync,
+    MarksBeforeData,
+    NoDirectorySync,
+    RetriesAfterFailedSync,
+    WritesGroupsInHalves,
+    believe_marks,
+    with_writer,
+)
+from tests.faults.world import World
+
+PATH = Path("/var/lib/headwater/log")
+SEGMENT_BYTES_MAX = 2500
+
+Open = Callable[[SimulatedFiles], LocalLog]
+
+
+def _open(files: SimulatedFiles, kind: type[LocalLog] = LocalLog) -> LocalLog:
+    return kind(PATH, files, segment_bytes_max=SEGMENT_BYTES_MAX)
+
+
+def _run(files: SimulatedFiles, world: World, open_log: Open, appends: int) -> None:
+    """Opens the log, appends and closes it, as far as the power lasts. Every opening checks what is there."""
+    try:
+        log = open_log(files)
+        writer = log.writer("s-0")
+        world.check(log)
+        for _ in range(appends):
+            world.append(writer)
+        log.close()
+    except PowerLost:
+        pass
+
+
+def _lose_power_everywhere(open_log: Open, disk: type[SimulatedFiles] = SimulatedFiles, seeds: int = 2) -> None:
+    whole = disk()
+    _run(whole, World(), open_log, appends=9)
+    assert whole.operations > 30
+    for at in range(1, whole.operations + 1):
+        for survival in get_args(Survival):
+            for seed in range(seeds if survival == "some" else 1):
+                _lose_power(open_log, disk(seed), at, survival, seed)
+
+
+def _lose_power(open_log: Open, files: SimulatedFiles, at: int, survival: Survival, seed: int) -> None:
+    world = World()
+    files.lose_power_at = at
+    _run(files, world, open_log, appends=9)
+    for again in range(2):
+        files = files.after_power_loss(survival, seed + again)
+        _run(files, world, open_log, appends=2)
+    world.check(open_log(files))
+
+
+def _lose_power_at_random(open_log: Open, rounds: int, first_seed: int = 0) -> None:
+    """Many losses on one disk, with failing syncs in between."""
+    for seed in range(first_seed, first_seed + rounds):
+        random = seeded_random(seed)
+        files, world = SimulatedFiles(seed), World()
+        for turn in range(6):
+            files.lose_power_at = random.randrange(5, 60)
+            files.fail_sync_at = {random.randrange(1, 40) for _ in range(random.randrange(4))}
+            with suppress(OSError):  # Recovery could not sync what it found: the process ends and starts again.
+                _run(files, world, open_log, appends=8)
+            files = files.after_power_loss(random.choice(get_args(Survival)), seed * 100 + turn)
+        world.check(open_log(files))
+
+
+def _caught(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except Exception:
+        return True
+    return False
+
+
+def test_power_loss_at_every_operation() -> None:
+    _lose_power_everywhere(_open)
+
+
+def test_power_losses_and_failing_syncs_at_random() -> None:
+    _lose_power_at_random(_open, rounds=60)
+
+
+@pytest.mark.slow
+def test_many_power_losses_and_failing_syncs_at_random() -> None:
+    _lose_power_everywhere(_open, seeds=100)
+    _lose_power_at_random(_open, rounds=10_000, first_seed=1000)
+
+
+@pytest.mark.parametrize("mutant", [AcknowledgesBeforeSync, WritesGroupsInHalves])
+def test_a_broken_writer_is_caught_by_power_loss(mutant: type) -> None:
+    assert _caught(lambda: _lose_power_everywhere(lambda files: _open(files, with_writer(mutant))))
+
+
+def test_a_missing_directory_sync_is_caught_by_power_loss() -> None:
+    assert _caught(lambda: _lose_power_everywhere(_open, NoDirectorySync))
+
+
+def test_a_mark_before_its_data_is_caught_by_power_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SegmentReader, "check_bodies", believe_marks)
+    assert _caught(lambda: _lose_power_everywhere(lambda files: _open(files, with_writer(MarksBeforeData))))
+
+
+@pytest.mark.parametrize("mutant", [RetriesAfterFailedSync, GoesOnAfterFailedSync])
+def test_a_sync_error_taken_lightly_is_caught(mutant: type) -> None:
+    assert _caught(lambda: _lose_power_at_random(lambda files: _open(files, with_writer(mutant)), rounds=60))
