@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta, timezone
-
 from headwater.core.types import BIGINT, BOOLEAN, DOUBLE, JSON, NULL, TIMESTAMP, VARCHAR, DataType, ListOf, StructOf
+from headwater.kernel.functions import casts
+from headwater.kernel.functions.numbers import Failed
 
 COMPARABLE = (BIGINT, DOUBLE, BOOLEAN, VARCHAR, TIMESTAMP)
 _PLAIN = (BIGINT, DOUBLE, BOOLEAN, VARCHAR)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ISO_8601 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:(Z)|([+-])(\d\d):?(\d\d)?)?)?",
-    re.ASCII,
-)
 
 
 def common_type(kinds: list[DataType]) -> DataType | None:
@@ -45,18 +39,11 @@ def castable_targets(source: DataType) -> str:
 
 
 def timestamp_literal(text: str) -> int | None:
-    """Microseconds since 1970 of an ISO 8601 text (no offset is UTC); None where it is none."""
-    found = _ISO_8601.fullmatch(text)
-    if not found:
-        return None
-    year, month, day, hour, minute, second, fraction, _zulu, sign, offset_hour, offset_minute = found.groups()
+    """Microseconds since 1970 of an ISO 8601 text, read as a field would be (no offset is UTC); None where it is none."""
     try:
-        offset = timedelta(hours=int(offset_hour or 0), minutes=int(offset_minute or 0))
-        zone = timezone(-offset if sign == "-" else offset)
-        moment = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=zone)
-    except ValueError:
+        return casts.iso_8601(text)
+    except Failed:
         return None
-    return (moment - _EPOCH) // timedelta(microseconds=1) + int((fraction or "0")[:6].ljust(6, "0"))
 
 
 def same_type(left: DataType, right: DataType) -> bool:

@@ -59,7 +59,9 @@ class Cursor:
         token = self.token
         if found := CONSTRUCTS.get(token.key):
             return self.refuse(*found)
-        if token.kind is END or token.key == ";":
+        if token.kind is END and token.text:
+            return RefusedError(token.start, token.end, token.text, "the statement is cut off")
+        if token.kind is END:
             return RefusedError(token.start, token.start + 1, "syntax", "the statement ends too early", f"valid here is {wanted}")
         return RefusedError(token.start, token.end, "syntax", f"{self.shown(token)} cannot stand here", f"valid here is {wanted}")
 

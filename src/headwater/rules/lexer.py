@@ -16,6 +16,8 @@ from sqlglot.tokenizer_core import TokenType
 from headwater.rules.findings import Findings, SourceFile
 
 NAME, QUOTED, STRING, NUMBER, SYMBOL, END = "name", "quoted name", "text", "number", "symbol", "end"
+# The text of an END token after a text, name or comment that never ends; its finding is noted already.
+UNTERMINATED = "unterminated"
 
 
 class _Tokenizer(DuckDB.Tokenizer):
@@ -67,7 +69,7 @@ def tokenize(file: SourceFile, findings: Findings) -> list[Token]:
             tokens.append(Token(SYMBOL, written, written, start, end))
         else:
             tokens.append(Token(kind, one.text, "", start, end))
-    tokens.append(Token(END, "", "", cut, cut))
+    tokens.append(Token(END, UNTERMINATED if cut < len(text) else "", "", cut, cut))
     if "{#" in text:
         _refuse_templates(file, tokens, findings)
     return tokens
@@ -100,7 +102,7 @@ def _unterminated(file: SourceFile, findings: Findings) -> int:
         if end < 0:
             what = {"'": "text", '"': "quoted name", "/*": "comment"}.get(opening, "text")
             findings.add(
-                file, found.start(), found.end(), "unterminated", f"this {what} never ends", f"close it with {opening[::-1]}"
+                file, found.start(), found.end(), UNTERMINATED, f"this {what} never ends", f"close it with {opening[::-1]}"
             )
             return found.start()
         at = end if opening == "/*" else end + len(opening)

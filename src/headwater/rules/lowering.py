@@ -105,6 +105,8 @@ class Lowering:
         """A field inside a computed STRUCT."""
         if isinstance(value.type, StructOf):
             kind = value.type.field(name)
+            if kind is not None and value.is_null:
+                return null(node, kind)
             if kind is not None:
                 literal = Value(["literal", "VARCHAR", name], VARCHAR, node)
                 return call("struct_get", kind, [value, literal], node)

@@ -49,7 +49,7 @@ def _item(low: Lowering, node: Node) -> Value | None:
     if index.type not in (BIGINT, NULL):
         low.refuse(index.node, "type", f"the position in a list is BIGINT, not {index.type}", "1 is the first item, -1 the last")
         return None
-    if index.is_null:
+    if base.is_null or index.is_null:
         return null(node, base.type.item)
     return call("list_get", base.type.item, [base, index], node)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 from headwater.core import limits
 from headwater.rules.cursor import Cursor
 from headwater.rules.expressions import parse_expression
 from headwater.rules.findings import Findings, SourceFile, closest_name
-from headwater.rules.lexer import END, NAME, STRING, Token, comment_lines, tokenize
+from headwater.rules.lexer import END, NAME, STRING, UNTERMINATED, Token, comment_lines, tokenize
 from headwater.rules.refused import CONSTRUCTS, STATEMENTS
 from headwater.rules.syntax import Item, RefusedError, Statement, Word
 
@@ -34,7 +35,10 @@ def parse_file(file: SourceFile, findings: Findings) -> list[Statement]:
             statement = Statement(tokens[begin].start)
             statement.number = len(statements) + 1
             _header(file, gap_start, statement, findings)
-            _Parser(file, findings, statement).parse([*tokens[begin:at], Token(END, "", "", token.start, token.start)])
+            _Parser(file, findings, statement).parse(
+                [*tokens[begin:at], Token(END, token.text if token.kind is END else "", "", token.start, token.start)]
+            )
+            _misplaced_headers(file, tokens[begin:at], findings)
             statements.append(statement)
             if again:
                 findings.add(
@@ -88,6 +92,20 @@ def _header_problem(key: str, value: str) -> tuple[str, str] | None:
     return None
 
 
+def _misplaced_headers(file: SourceFile, tokens: list[Token], findings: Findings) -> None:
+    """Warns of headers that stand inside a statement, where they do nothing."""
+    if "--" not in file.text[tokens[0].start : tokens[-1].end]:
+        return
+    for before, after in pairwise(tokens):
+        for offset, line in comment_lines(file.text, before.end, after.start):
+            if (found := _HEADER.match(line)) and found[1].lower() in HEADER_KEYS:
+                start = offset + 2 + found.start(1)
+                hint = "headers stand before INSERT"
+                findings.add(
+                    file, start, start + len(found[1]), "header_misplaced", "this header stands inside a rule", hint, "warning"
+                )
+
+
 def _unused_header(file: SourceFile, gap_start: int, findings: Findings) -> None:
     for offset, line in comment_lines(file.text, gap_start, len(file.text)):
         found = _HEADER.match(line)
@@ -129,7 +147,8 @@ class _Parser:
         try:
             step()
         except RefusedError as refused:
-            self.findings.add(self.file, refused.start, refused.end, refused.code, refused.message, refused.hint)
+            if refused.code != UNTERMINATED:
+                self.findings.add(self.file, refused.start, refused.end, refused.code, refused.message, refused.hint)
             self.statement.broken = True
             c.level = 0
             depth = 0
