@@ -104,11 +104,11 @@ class _Rule:
         scope = Scope(fields, statement.where)
         low = Lowering(scope, self.file, self.findings, LOWER)
         where = low.condition(statement.where, "WHERE") if statement.where else None
+        lint.check(statement, where.expression if where else None, scope, self.file, self.findings)
         columns = self._columns(low)
         if statement.broken or self.findings.errors > before or into is None:
             return None
         source = fields.schema.name
-        lint.check(statement, where.expression if where else None, scope, self.file, self.findings)
         star = Star(tuple(word.text for word in statement.exclude), tuple((one.name, one.expression) for one in columns))
         rule = PhysicalRule(
             name=name,

@@ -9,39 +9,28 @@ from headwater.rules.fields import Scope
 from headwater.rules.findings import Findings, SourceFile
 from headwater.rules.physical import Expression, PhysicalRule
 from headwater.rules.satisfiable import never_true
-from headwater.rules.syntax import Statement
+from headwater.rules.syntax import Node, Statement
 
 
 def check(statement: Statement, where: Expression | None, scope: Scope, file: SourceFile, findings: Findings) -> None:
-    """Notes the warnings of one rule that has no errors. ``where`` is the lowered WHERE."""
-
-    def warn(start: int, end: int, code: str, message: str, hint: str | None = None) -> None:
-        findings.add(file, start, end, code, message, hint, "warning")
-
+    """Notes the warnings of one rule. ``where`` is its lowered WHERE, None where that has errors."""
     node = statement.where
-    if node is None or where is None:
+    if node is None:
         return
+
+    def warn(place: Node, code: str, message: str, hint: str | None = None) -> None:
+        findings.add(file, place.start, place.end, code, message, hint, "warning")
+
     for literal, name, close in scope.unregistered():
-        what = "event type" if name == "event" else "app"
-        hint = f"did you mean `{close}`?" if close else None
-        warn(
-            literal.start,
-            literal.end,
-            f"unregistered_{what.replace(' ', '_')}",
-            f"no {what} `{literal.value[1]}` is registered",
-            hint,
-        )
+        code, what = ("unregistered_event", "event type") if name == "event" else ("unregistered_app", "app")
+        warn(literal, code, f"no {what} `{literal.value[1]}` is registered", f"did you mean `{close}`?" if close else None)
+    if where is None:
+        return
     if reason := never_true(where):
-        warn(node.start, node.end, "never_true", f"this WHERE is never TRUE: {reason}", "the rule writes nothing")
+        warn(node, "never_true", f"this WHERE is never TRUE: {reason}", "the rule writes nothing")
     elif "event" in scope.fields.base.children and restricted_to(node, "event") is None:
-        hint = "add event = '…' or event IN (…)"
-        warn(
-            node.start,
-            node.end,
-            "no_index_atom",
-            "no condition on `event` selects the rule: it is tried on every event, which is slow",
-            hint,
-        )
+        message = "no condition on `event` selects the rule: it is tried on every event, which is slow"
+        warn(node, "no_index_atom", message, "add event = '…' or event IN (…)")
 
 
 class Repeats:
