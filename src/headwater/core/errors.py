@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class HeadwaterError(Exception):
     """An error with a stable ``code``. ``retryable`` tells whether the same call may succeed later without a change."""
@@ -11,9 +13,13 @@ class HeadwaterError(Exception):
 
 
 class ProjectError(HeadwaterError):
-    """headwater.toml, a plan file or a rule file cannot be used as it is."""
+    """headwater.toml, a plan file or a rule file cannot be used as it is. ``findings`` are all that was found, where it was."""
 
     code = "project_invalid"
+
+    def __init__(self, text: str, findings: tuple[Any, ...] = ()) -> None:
+        super().__init__(text)
+        self.findings = findings
 
 
 class SchemaError(HeadwaterError):

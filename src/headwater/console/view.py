@@ -1,0 +1,25 @@
+"""The part of /status.json that says which configuration runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headwater.registry.snapshot import Snapshot
+from headwater.registry.watch import Refused
+from headwater.rules import Finding
+
+
+def snapshot_view(snapshot: Snapshot, refused: Refused | None = None, warnings: tuple[Finding, ...] = ()) -> dict[str, Any]:
+    """The value of "snapshot". ``refused`` is the last edit where it did not take effect, ``warnings`` those of the running one."""
+    return {
+        "project": snapshot.project,
+        "source": snapshot.source,
+        "number": snapshot.number,
+        "hash": snapshot.hash,
+        "created_time": snapshot.created_time,
+        "apps": len(snapshot.apps),
+        "event_types": len(snapshot.event_types),
+        "rules": len(snapshot.rules),
+        "refused": None if refused is None else refused.text,
+        "warnings": [str(finding) for finding in warnings],
+    }

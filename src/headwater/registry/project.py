@@ -1,0 +1,156 @@
+"""The project on disk: headwater.toml, plan/*.toml and rules/*.sql, read and compiled into a draft of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from headwater.core.errors import ProjectError
+from headwater.registry.json_schema import DATASET_NAME
+from headwater.registry.plan import Plan
+from headwater.registry.snapshot import Draft
+from headwater.registry.toml_file import Table, TomlFile
+from headwater.rules import Finding, compile_files
+
+SETTINGS_FILE = "headwater.toml"
+DEAD_LETTERS = "dead_letters"
+_MODES = ("file-led",)
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What headwater.toml says. All but ``name`` and ``source`` belongs to the process and is read at its start."""
+
+    name: str
+    mode: str
+    source: str
+    host: str
+    port: int
+    data_dir: Path
+    out_dir: Path
+
+
+class Project(msgspec.Struct, frozen=True):
+    """What the files of a project said when they were read: texts by their names within ``directory``."""
+
+    directory: Path
+    settings: Settings
+    plan: dict[str, str]
+    rules: dict[str, str]
+    findings: tuple[Finding, ...] = ()
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """Everything found in a project, and the draft: None where any finding is an error."""
+
+    draft: Draft | None
+    findings: tuple[Finding, ...]
+
+
+def load(directory: Path) -> Project:
+    """Reads a project's files. Raises ProjectError where there is none, or headwater.toml is not valid."""
+    settings_file = directory / SETTINGS_FILE
+    try:
+        text = settings_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ProjectError(
+            f"{directory} is no project: it has no {SETTINGS_FILE}. `headwater init {directory}` writes one"
+        ) from None
+    except OSError as error:
+        raise ProjectError(f"{settings_file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"{settings_file}: not UTF-8 at byte {error.start}") from None
+    settings, findings = _settings(directory, text)
+    if findings:
+        raise refused(findings)
+    unread: list[Finding] = []
+    plan = _texts(directory, "plan", ".toml", unread)
+    rules = _texts(directory, "rules", ".sql", unread)
+    return Project(directory, settings, plan, rules, tuple(unread))
+
+
+def examine(project: Project) -> Examined:
+    """Compiles a project and says everything that is wrong with it; warnings do not keep it from running."""
+    plan = Plan()
+    for file, text in project.plan.items():
+        plan.read(file, text)
+    findings = [*project.findings, *plan.finish()]
+    if any(finding.severity == "error" for finding in findings):
+        # Rules would be told of fields that are missing only because their plan could not be read.
+        return Examined(None, tuple(findings))
+    settings = project.settings
+    draft = Draft(project=settings.name, source=settings.source, apps=tuple(plan.apps), event_types=tuple(plan.event_types))
+    compiled = compile_files(project.rules, draft.sources)
+    findings += [*compiled.findings, *_dataset_findings([dataset.name for dataset in compiled.datasets], settings.source)]
+    if any(finding.severity == "error" for finding in findings):
+        return Examined(None, tuple(findings))
+    rules = tuple(rule.to_json() for rule in compiled.rules)
+    return Examined(msgspec.structs.replace(draft, rules=rules, datasets=compiled.datasets), tuple(findings))
+
+
+def compile(project: Project) -> Draft:
+    """The draft of a project without errors. Raises ProjectError with all findings."""
+    examined = examine(project)
+    if examined.draft is None:
+        raise refused(examined.findings)
+    return examined.draft
+
+
+def refused(findings: Iterable[Finding]) -> ProjectError:
+    """The error that says all findings, errors first."""
+    ordered = tuple(sorted(findings, key=lambda finding: finding.severity != "error"))
+    return ProjectError("\n\n".join(map(str, ordered)), ordered)
+
+
+def _settings(directory: Path, text: str) -> tuple[Settings, list[Finding]]:
+    toml = TomlFile(SETTINGS_FILE, text)
+    if toml.findings:
+        return Settings("", "", "", "", 0, directory, directory), toml.findings
+    table = Table(toml, (), toml.content, SETTINGS_FILE)
+    settings = Settings(
+        name=table.text("name"),
+        mode=table.text("mode", "file-led", valid=_MODES),
+        source=table.text("source", "app_events"),
+        host=table.text("host", "127.0.0.1"),
+        port=table.integer("port", 8080, 0, 65535),
+        data_dir=directory / table.text("data_dir", "data"),
+        out_dir=directory / table.text("out_dir", "out"),
+    )
+    table.done()
+    if settings.source and not DATASET_NAME.fullmatch(settings.source):
+        valid = "valid are letters, digits and _, not beginning with a digit"
+        table.say("source", "wrong_value", f"{settings.source!r} is not the name of a dataset; {valid}")
+    if settings.source == DEAD_LETTERS:
+        table.say("source", "wrong_value", f"{DEAD_LETTERS!r} is the dataset of what was refused; name another source")
+    taken = {directory, directory / "plan", directory / "rules"}
+    for key, place, other in (
+        ("data_dir", settings.data_dir, settings.out_dir),
+        ("out_dir", settings.out_dir, settings.data_dir),
+    ):
+        if place in taken or place == other:
+            table.say(key, "wrong_value", f"{key} is a directory of its own; got {place.name!r}")
+    return settings, toml.findings
+
+
+def _texts(directory: Path, part: str, suffix: str, unread: list[Finding]) -> dict[str, str]:
+    texts = {}
+    for file in sorted((directory / part).glob(f"[!.]*{suffix}")):
+        name = f"{part}/{file.name}"
+        try:
+            texts[name] = file.read_bytes().decode("utf-8")
+        except OSError as error:
+            unread.append(Finding("error", "not_read", f"cannot be read: {error.strerror}", name, 1, 1, 1, ""))
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            unread.append(Finding("error", "not_utf8", f"not UTF-8: byte {error.start}", name, line, 1, 1, ""))
+    return texts
+
+
+def _dataset_findings(names: list[str], source: str) -> Iterable[Finding]:
+    spelled = {source.casefold(): source, DEAD_LETTERS.casefold(): DEAD_LETTERS}
+    for name in sorted(names):
+        other = spelled.setdefault(name.casefold(), name)
+        if other != name:
+            message = f"the datasets {other!r} and {name!r} differ only in case; rename one"
+            yield Finding("error", "case_conflict", message, "rules", 1, 1, 1, "")
