@@ -15,7 +15,10 @@ import typer
 import headwater
 from headwater.core.errors import HeadwaterError
 
-COMMANDS: tuple[tuple[str, str], ...] = (("init", "Write a small working project."),)
+COMMANDS: tuple[tuple[str, str], ...] = (
+    ("init", "Write a small working project."),
+    ("check", "Check rules, or a whole project."),
+)
 """Name and help. A command is the function of that name in `headwater.cli.<name>`; its docstring begins with the same help."""
 
 

@@ -10,7 +10,7 @@ from headwater.rules import Finding
 
 
 def snapshot_view(snapshot: Snapshot, refused: Refused | None = None, warnings: tuple[Finding, ...] = ()) -> dict[str, Any]:
-    """The value of "snapshot". ``refused`` is the last edit where it did not take effect, ``warnings`` those of the running one."""
+    """The value of "snapshot". ``refused`` is the last edit where it was not taken, ``warnings`` are those of the running one."""
     return {
         "project": snapshot.project,
         "source": snapshot.source,

@@ -54,7 +54,7 @@ class Plan:
         self.event_types = [
             kind if kind.owner else _with_owner(kind, self._owners.get(kind.app, "")) for kind in self.event_types
         ]
-        return tuple(finding for file in self._files for finding in file.findings)
+        return tuple(finding for file in self._files for finding in sorted(file.findings, key=lambda one: (one.line, one.column)))
 
     def _read_app(self, table: Table) -> None:
         name, owner = table.text("name"), table.text("owner")

@@ -13,9 +13,9 @@ from headwater.registry.plan import Plan
 from headwater.registry.snapshot import Draft
 from headwater.registry.toml_file import Table, TomlFile
 from headwater.rules import Finding, compile_files
+from headwater.rules.compiler import DEAD_LETTERS
 
 SETTINGS_FILE = "headwater.toml"
-DEAD_LETTERS = "dead_letters"
 _MODES = ("file-led",)
 
 
@@ -52,7 +52,7 @@ def load(directory: Path) -> Project:
     """Reads a project's files. Raises ProjectError where there is none, or headwater.toml is not valid."""
     settings_file = directory / SETTINGS_FILE
     try:
-        text = settings_file.read_text(encoding="utf-8")
+        text = settings_file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ProjectError(
             f"{directory} is no project: it has no {SETTINGS_FILE}. `headwater init {directory}` writes one"
@@ -82,7 +82,7 @@ def examine(project: Project) -> Examined:
     settings = project.settings
     draft = Draft(project=settings.name, source=settings.source, apps=tuple(plan.apps), event_types=tuple(plan.event_types))
     compiled = compile_files(project.rules, draft.sources)
-    findings += [*compiled.findings, *_dataset_findings([dataset.name for dataset in compiled.datasets], settings.source)]
+    findings += compiled.findings
     if any(finding.severity == "error" for finding in findings):
         return Examined(None, tuple(findings))
     rules = tuple(rule.to_json() for rule in compiled.rules)
@@ -138,19 +138,10 @@ def _texts(directory: Path, part: str, suffix: str, unread: list[Finding]) -> di
     for file in sorted((directory / part).glob(f"[!.]*{suffix}")):
         name = f"{part}/{file.name}"
         try:
-            texts[name] = file.read_bytes().decode("utf-8")
+            texts[name] = file.read_bytes().decode("utf-8").removeprefix("\ufeff")
         except OSError as error:
             unread.append(Finding("error", "not_read", f"cannot be read: {error.strerror}", name, 1, 1, 1, ""))
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             unread.append(Finding("error", "not_utf8", f"not UTF-8: byte {error.start}", name, line, 1, 1, ""))
     return texts
-
-
-def _dataset_findings(names: list[str], source: str) -> Iterable[Finding]:
-    spelled = {source.casefold(): source, DEAD_LETTERS.casefold(): DEAD_LETTERS}
-    for name in sorted(names):
-        other = spelled.setdefault(name.casefold(), name)
-        if other != name:
-            message = f"the datasets {other!r} and {name!r} differ only in case; rename one"
-            yield Finding("error", "case_conflict", message, "rules", 1, 1, 1, "")

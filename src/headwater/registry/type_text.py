@@ -20,5 +20,6 @@ def type_of_text(text: str) -> DataType:
         if findings.errors or cursor.token.kind is not END:
             raise cursor.unexpected(f"the end, or [] for a list: {VALID_TYPES}")
     except RefusedError as error:
-        raise ValueError(f"{error.message}; {error.hint}" if error.hint else error.message) from None
+        message = error.message.replace("the statement", f"the type {text!r}")
+        raise ValueError(f"{message}; {error.hint}" if error.hint else message) from None
     return kind
