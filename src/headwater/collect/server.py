@@ -119,6 +119,10 @@ class Collector:
         except bodies.DisconnectedError:
             self._figures.refuse("disconnected")
             return None
+        except Exception:
+            _log.exception("request_failed", path=scope["path"])
+            self._figures.refuse("internal_error")
+            answer = refuse(Problem(500, "internal_error", "the collector failed", "send it again; its log says more"))
         headers = (
             (b"content-type", b"application/json"),
             (b"content-length", str(len(answer.body)).encode()),
