@@ -4,7 +4,7 @@
 
 const EVERY_MS = 2000;
 const RATE_WINDOW_MS = 10_000;
-const SPARK_POINTS = 60;
+const SPARK_POINTS = 30;
 const ROWS_SHOWN = 12;
 
 // ---------------------------------------------------------------- small tools
@@ -231,24 +231,24 @@ let tables = null;
 
 function makeTables() {
   tables = {
-    events: new DataTable("events", "Events", "", "No event was reported yet.", [
-      text("Event", (r) => r.event), text("App", (r) => r.app, { minor: true }), perSecond((r) => r.count), number("Accepted", (r) => r.count),
-      number("Violations", (r) => r.violations, { tone: "warn" }),
+    events: new DataTable("events", "Events", "narrower", "No event was reported yet.", [
+      text("Event", (r) => r.event), text("App", (r) => r.app, { minor: true }), perSecond((r) => r.accepted), number("Accepted", (r) => r.accepted),
+      number("With violations", (r) => r.flagged, { tone: "warn", minor: true }), number("Dead", (r) => r.dead, { tone: "bad" }),
     ], 3),
-    rules: new DataTable("rules", "Rules", "", "No rule runs.", [
+    rules: new DataTable("rules", "Rules", "wider", "No rule runs.", [
       text("Rule", (r) => r.name), text("Into", (r) => r.into, { minor: true }), perSecond((r) => r.matched), number("Matched", (r) => r.matched),
       number("Not matched", (r) => r.not_matched, { minor: true }), number("Where errors", (r) => r.where_errors, { tone: "warn", minor: true }),
       number("Failed", (r) => r.failed, { tone: "bad" }),
     ], 3),
     datasets: new DataTable("datasets", "Datasets", "", "No dataset holds anything yet.", [
-      text("Dataset", (r) => r.name), perSecond((r) => r.written), number("Rows", (r) => r.written), number("Behind", (r) => r.lag, { tone: "warn" }),
-      number("Files", (r) => r.files, { minor: true }),
+      text("Dataset", (r) => r.name), perSecond((r) => r.written), number("Rows written", (r) => r.written),
+      number("Rows made", (r) => r.emitted, { minor: true }), number("Behind", (r) => r.lag, { tone: "warn" }),
     ], 2),
     refusals: new DataTable("refusals", "Dropped and dead", "", "Nothing was dropped and nothing is dead.", [
       text("Reason", (r) => r.reason), text("What became of it", (r) => r.fate), text("Hop", (r) => r.hop, { minor: true }), perSecond((r) => r.count, { minor: true }), number("Events", (r) => r.count),
     ], 4),
     violations: new DataTable("violations", "Violations of the plan", "", "Every event keeps to its plan.", [
-      text("Event", (r) => r.event), text("App", (r) => r.app, { minor: true }), text("Field", (r) => r.field), text("What is wrong", (r) => r.reason),
+      text("Event", (r) => r.event), text("App", (r) => r.app, { minor: true }), text("What is wrong", (r) => r.wrong), text("Where", (r) => r.where),
       number("Events", (r) => r.count, { tone: "warn" }),
     ], 4),
     fields: new DataTable("fields", "Fields that were not of their type", "", "Every field that a rule names has its registered type.", [
@@ -257,17 +257,25 @@ function makeTables() {
   };
 }
 
+const TURNED_AWAY = "turned away; may come again";
+const VIOLATIONS = {
+  type: "not of its type", missing: "required, but missing", unregistered_event: "not registered", ignored: "not a client's to say; ignored",
+  more: "more than are listed",
+};
+
 const entries = (counts) => Object.entries(counts || {});
+
+const failures = (status) => entries(status.etl?.rules).reduce((total, [, rule]) => total + (rule.failed || 0), 0);
 
 function refusals(status) {
   const rows = [];
   const add = (hop, fate, reason, events) => rows.push({ key: `${hop} ${fate} ${reason}`, hop, fate, reason, count: events });
   for (const [reason, events] of entries(status.collect?.dropped)) add("collect", "dropped", reason, events);
   for (const [reason, events] of entries(status.collect?.dead)) add("collect", "dead letter", reason, events);
+  for (const [reason, requests] of entries(status.collect?.refused)) add("collect", TURNED_AWAY, reason, requests);
   if (status.etl?.duplicates) add("etl", "dropped", "repeat of an event_id", status.etl.duplicates);
   if (status.etl?.dead) add("etl", "dead letter", "malformed", status.etl.dead);
-  const failed = entries(status.etl?.rules).reduce((total, [, rule]) => total + (rule.failed || 0), 0);
-  if (failed) add("etl", "dead letter", "a rule failed", failed);
+  if (failures(status)) add("etl", "dead letter", "a rule failed", failures(status));
   return rows.filter((row) => row.count);
 }
 
@@ -279,20 +287,41 @@ function updateTables(status) {
   })));
   const names = new Set([...Object.keys(etl.datasets || {}), ...Object.keys(deliver)]);
   tables.datasets.update([...names].map((name) => ({
-    key: name, name, written: deliver[name]?.written ?? 0, lag: deliver[name]?.lag ?? 0, files: deliver[name]?.files, title: deliver[name]?.error || "",
+    key: name, name, written: deliver[name]?.written ?? 0, emitted: etl.datasets?.[name]?.emitted ?? 0, lag: deliver[name]?.lag ?? 0, title: deliver[name]?.error || "",
   })));
   tables.refusals.update(refusals(status));
-  tables.violations.update((collect.violations || []).map((v) => ({ ...v, key: [v.app, v.event, v.field, v.reason].join(" ") })));
+  tables.violations.update((collect.violations || []).map((v) => {
+    const [wrong, ...where] = v.violation.split(":");
+    return { ...v, key: [v.app, v.event, v.violation].join(" "), wrong: VIOLATIONS[wrong] || wrong, where: where.join(":") };
+  }));
+  tables.fields.panel.hidden = !etl.fields;
   const wrong = entries(etl.fields).filter(([, field]) => field.coerced || field.type_errors);
   tables.fields.update(wrong.map(([path, field]) => ({ ...field, path, key: path })));
 }
 
 // ---------------------------------------------------------------- hops
 
-const HOP_TITLES = { collect: "Collect", log: "Log", etl: "ETL", deliver: "Deliver" };
+const HOP_TITLES = { collect: "Collect", etl: "ETL", deliver: "Deliver" };
+const HOP_UNITS = { deliver: " rows/s" };
+
+// The hops among the balances, by their first word: `deliver orders` and `deliver clicks` are one hop. Balances of rules and of
+// datasets are not hops; they are listed where they do not hold.
+function hops(status) {
+  const found = new Map();
+  for (const balance of status.balances || []) {
+    const name = balance.hop.split(" ")[0];
+    if (name === "rule" || name === "dataset") continue;
+    const hop = found.get(name) || { hop: name, in: 0, out: 0, dropped: 0, dead: 0, balanced: true };
+    for (const part of ["in", "out", "dropped", "dead"]) hop[part] += balance[part];
+    hop.balanced &&= balance.balanced;
+    found.set(name, hop);
+  }
+  if (!found.has("deliver")) found.set("deliver", { hop: "deliver", in: 0, out: 0, dropped: 0, dead: 0, balanced: true });
+  return [...found.values()];
+}
 
 function updateHops(status) {
-  reconcile(byId("hops"), status.balances || [], (hop) => hop.hop, makeHop, (card, hop) => updateHop(card, hop, status));
+  reconcile(byId("hops"), hops(status), (hop) => hop.hop, makeHop, (card, hop) => updateHop(card, hop, status));
 }
 
 function makeHop(hop) {
@@ -301,7 +330,7 @@ function makeHop(hop) {
   head.append(make("h2", "", HOP_TITLES[hop.hop] || hop.hop), make("span", "verdict"));
   const middle = make("div", "hop-rate");
   const figure = make("span", "rate");
-  figure.append(make("span", "figure"), make("small", "", " events/s"));
+  figure.append(make("span", "figure"), make("small", "", HOP_UNITS[hop.hop] || " events/s"));
   middle.append(figure, makeSpark());
   const line = make("div", "sum");
   for (const label of ["in", "= out", "+ dropped", "+ dead"]) {
@@ -328,22 +357,28 @@ function updateHop(card, hop, status) {
     setText(part.children[1], ` ${name}`);
   });
   const chips = refusals(status).filter((row) => row.hop === hop.hop);
-  const lag = hop.hop === "etl" ? status.etl?.lag : hop.hop === "deliver" ? sum(Object.fromEntries(entries(status.deliver).map(([k, d]) => [k, d.lag || 0]))) : 0;
+  const delivered = Object.values(status.deliver || {}).reduce((total, sink) => total + (sink.lag || 0), 0);
+  const lag = { etl: status.etl?.lag, deliver: delivered }[hop.hop] || 0;
   if (lag) chips.unshift({ key: "lag", lag });
   reconcile(card.querySelector(".reasons"), chips.slice(0, 8), (chip) => chip.key, () => make("span"), (element, chip) => {
-    setClass(element, `chip${chip.lag ? " late" : chip.fate === "dropped" ? "" : " dead"}`);
+    setClass(element, `chip${chip.lag || chip.fate === TURNED_AWAY ? " late" : chip.fate === "dropped" ? "" : " dead"}`);
     setText(element, chip.lag ? `${count(chip.lag)} behind` : `${chip.reason} ${count(chip.count)}`);
   });
 }
 
 // ---------------------------------------------------------------- head, alerts, dead letters
 
+const unbalanced = (status) => (status.balances || []).filter((balance) => !balance.balanced);
+
+// A refused edit is told as such, with the snapshot that runs on, and not a second time as an error.
+const errorsOf = (status) => (status.errors || []).filter((error) => error !== status.snapshot?.refused);
+
 function updateHead(status) {
   const snapshot = status.snapshot || {};
   setText(byId("project"), snapshot.project || "");
-  const off = (status.balances || []).filter((hop) => !hop.balanced).map((hop) => hop.hop);
-  const errors = (status.errors || []).length;
-  const [tone, said] = off.length ? ["bad", `Out of balance: ${off.join(", ")}`]
+  const off = unbalanced(status).length;
+  const errors = errorsOf(status).length;
+  const [tone, said] = off ? ["bad", off === 1 ? "Out of balance" : `${count(off)} out of balance`]
     : errors ? ["bad", errors === 1 ? "1 error" : `${errors} errors`]
     : snapshot.refused ? ["warn", "Last edit not taken"]
     : (status.balances || []).some((hop) => hop.in) ? ["good", "All balanced"] : ["good", "Ready"];
@@ -376,7 +411,13 @@ function updateAlerts(status, lost) {
   const alerts = [];
   const { refused, warnings = [], number: running } = status?.snapshot || {};
   if (lost) alerts.push({ key: "lost", tone: "bad", title: "No answer from Headwater.", text: lost });
-  for (const error of status?.errors || []) alerts.push({ key: `error ${error}`, tone: "bad", title: String(error) });
+  const off = status ? unbalanced(status) : [];
+  if (off.length) {
+    const line = (b) => `${b.hop}: ${count(b.in)} in, but ${count(b.out)} out + ${count(b.dropped)} dropped + ${count(b.dead)} dead`;
+    const rest = off.length > 10 ? [`and ${count(off.length - 10)} more`] : [];
+    alerts.push({ key: "off", tone: "bad", title: "Something is lost or counted twice.", pre: [...off.slice(0, 10).map(line), ...rest].join("\n") });
+  }
+  for (const error of status ? errorsOf(status) : []) alerts.push({ key: `error ${error}`, tone: "bad", title: String(error) });
   if (refused) {
     alerts.push({ key: "refused", tone: "warn", title: `The last edit was not taken; snapshot ${running} runs on.`, pre: refused });
   }
@@ -409,7 +450,7 @@ function makeLetters() {
 function updateLetters(status) {
   const panel = byId("letters");
   const letters = status.dead_letters || [];
-  const dead = sum(status.collect?.dead) + (status.etl?.dead || 0) + entries(status.etl?.rules).reduce((total, [, rule]) => total + (rule.failed || 0), 0);
+  const dead = sum(status.collect?.dead) + (status.etl?.dead || 0) + failures(status);
   setText(panel.querySelector(".bar .muted"), letters.length ? `${letters.length} of ${count(dead)}` : "");
   panel.querySelector(".none").hidden = letters.length > 0;
   const occurrences = new Map();

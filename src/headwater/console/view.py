@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from headwater.registry.snapshot import Snapshot
-from headwater.registry.watch import Refused
 from headwater.rules import Finding
 
 
-def snapshot_view(snapshot: Snapshot, refused: Refused | None = None, warnings: tuple[Finding, ...] = ()) -> dict[str, Any]:
-    """The value of "snapshot". ``refused`` is the last edit where it was not taken, ``warnings`` are those of the running one."""
+def snapshot_view(snapshot: Snapshot, refused: str | None = None, warnings: Sequence[Finding] = ()) -> dict[str, Any]:
+    """The value of "snapshot". ``refused`` says why the last edit was not taken, ``warnings`` are those of the running one."""
     return {
         "project": snapshot.project,
         "source": snapshot.source,
@@ -20,6 +20,6 @@ def snapshot_view(snapshot: Snapshot, refused: Refused | None = None, warnings: 
         "apps": len(snapshot.apps),
         "event_types": len(snapshot.event_types),
         "rules": len(snapshot.rules),
-        "refused": None if refused is None else refused.text,
+        "refused": refused,
         "warnings": [str(finding) for finding in warnings],
     }
