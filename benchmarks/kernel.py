@@ -1,0 +1,122 @@
+"""Measures the kernel: events a second of CPU time at 100, 1,000 and 10,000 rules, beside the same rules as Python code.
+
+One thread, the thread's own CPU time, batches of 1,000 events of the workload, everything validated; the median of several runs.
+Rules of large sets match fewer events, so the outputs an event and the time an output stand beside each figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import compiled_python
+import workload
+import workload_rules
+
+from headwater.kernel import Program
+
+BATCH_EVENTS = 1000
+SEED = 11
+
+
+def measured(run: Callable[[bytes], Any], batches: list[bytes], seconds: float, runs: int) -> list[float]:
+    """CPU seconds a batch, of each run; a run goes over the batches for so many seconds. The first round warms up."""
+    for batch in batches:
+        run(batch)
+    found = []
+    for _ in range(runs):
+        rounds, start = 0, time.thread_time()
+        for batch in itertools.cycle(batches):
+            run(batch)
+            rounds += 1
+            if rounds % len(batches) == 0 and time.thread_time() - start > seconds:
+                break
+        found.append((time.thread_time() - start) / rounds)
+    return found
+
+
+def figures(times: list[float], outputs_an_event: float) -> dict[str, Any]:
+    """What is shown of one engine."""
+    rates = [BATCH_EVENTS / seconds for seconds in times]
+    rate = statistics.median(rates)
+    return {
+        "events_per_second": round(rate),
+        "slowest": round(min(rates)),
+        "fastest": round(max(rates)),
+        "ns_per_event": round(1e9 / rate),
+        "ns_per_output": round(1e9 / rate / outputs_an_event),
+    }
+
+
+def compare(count: int, batches: list[bytes], seconds: float, runs: int, with_python: bool) -> dict[str, Any]:
+    """Both engines on one set of rules. Raises AssertionError where they do not give the same number of rows."""
+    rules = workload_rules.physical_rules(count)
+    start = time.thread_time()
+    program = Program([rule.canonical() for rule in rules])
+    link_ms = (time.thread_time() - start) * 1000
+    results = [program.run(batch) for batch in batches]
+    rows = sum(sum(result.rows.values()) for result in results)
+    written = sum(len(text) for result in results for text in result.outputs.values())
+    outputs = rows / (BATCH_EVENTS * len(batches))
+    found: dict[str, Any] = {
+        "rules": count,
+        "outputs_per_event": round(outputs, 3),
+        "output_bytes_per_event": round(written / BATCH_EVENTS / len(batches)),
+        "link_ms": round(link_ms, 1),
+        "kernel": figures(measured(program.run, batches, seconds, runs), outputs),
+    }
+    if with_python:
+        translated = compiled_python.PythonProgram(rules)
+        for batch in batches:
+            translated.run(batch)
+        assert sum(translated.matched) == rows, (sum(translated.matched), rows)
+        found["python"] = figures(measured(translated.run, batches, seconds, runs), outputs)
+        found["times_python"] = round(found["kernel"]["events_per_second"] / found["python"]["events_per_second"], 1)
+    return found
+
+
+COLUMNS = ("rules", "engine", "events/s", "from", "to", "ns/event", "outputs/event", "ns/output", "times")
+
+
+def show(found: list[dict[str, Any]], event_bytes: float) -> None:
+    """A table for people."""
+    rows: list[tuple[object, ...]] = [COLUMNS]
+    for row in found:
+        for engine in ("kernel", "python"):
+            if engine in row:
+                figure = row[engine]
+                numbers = [f"{figure[name]:,}" for name in ("events_per_second", "slowest", "fastest", "ns_per_event")]
+                times = row.get("times_python", "") if engine == "kernel" else ""
+                rows.append((row["rules"], engine, *numbers, row["outputs_per_event"], figure["ns_per_output"], times))
+    print(f"events of {event_bytes:.0f} bytes in batches of {BATCH_EVENTS}, CPU time of one thread\n")
+    widths = [max(len(str(row[index])) for row in rows) for index in range(len(COLUMNS))]
+    for row in rows:
+        print("  ".join(str(cell).rjust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+def main() -> None:
+    """The command line."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rules", type=int, nargs="+", default=[100, 1000, 10_000])
+    arguments.add_argument("--events", type=int, default=20_000, help="different events that are gone over again and again")
+    arguments.add_argument("--seconds", type=float, default=2.0, help="of one run")
+    arguments.add_argument("--runs", type=int, default=5)
+    arguments.add_argument("--no-python", action="store_true", help="the kernel alone")
+    arguments.add_argument("--json", action="store_true", help="one JSON object in place of the table")
+    given = arguments.parse_args()
+    batches = list(workload.batches(workload.events(given.events - given.events % BATCH_EVENTS, SEED), BATCH_EVENTS))
+    event_bytes = sum(map(len, batches)) / len(batches) / BATCH_EVENTS
+    found = [compare(count, batches, given.seconds, given.runs, not given.no_python) for count in given.rules]
+    if given.json:
+        print(json.dumps({"event_bytes": round(event_bytes), "batch_events": BATCH_EVENTS, "results": found}))
+    else:
+        show(found, event_bytes)
+
+
+if __name__ == "__main__":
+    main()
