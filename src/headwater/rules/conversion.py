@@ -33,9 +33,9 @@ def castable(source: DataType, target: DataType) -> bool:
 
 
 def castable_targets(source: DataType) -> str:
-    """The types that a CAST of ``source`` may name, for hints."""
-    targets = [str(kind) for kind in (*_PLAIN, TIMESTAMP) if castable(source, kind)]
-    return ", ".join(targets) if targets else "none"
+    """A hint that says which types a CAST of ``source`` may name."""
+    targets = [str(kind) for kind in (*_PLAIN, TIMESTAMP) if kind != source and castable(source, kind)]
+    return f"{source} can be cast to {', '.join(targets)}" if targets else f"{source} has no casts; take one of its parts"
 
 
 def timestamp_literal(text: str) -> int | None:

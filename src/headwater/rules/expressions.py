@@ -25,6 +25,7 @@ _ARITHMETIC = {
     "//": (3, "int_div"),
     "%": (3, "mod"),
 }
+_AFTER_NAMES = frozenset([",", ".", ")", "::", "FROM", "AS", "AND", "OR", "IS", *_COMPARISONS, *_ARITHMETIC])
 _INTEGER = re.compile(r"\d+(_\d+)*")
 _DECIMAL = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?")
 _BIGINT_END = 2**63
@@ -196,6 +197,8 @@ def _primary(c: Cursor, token: Token) -> Node:
         return _parentheses(c, token)
     if token.key == "*":
         raise c.refuse("`*` as part of an expression", "`SELECT *` stands alone, with EXCLUDE and REPLACE")
+    if token.key == "." and c.peek().kind is NUMBER:
+        raise RefusedError(token.start, c.peek().end, "number", "a number begins with a digit", f"write 0.{c.peek().text}")
     if token.kind is SYMBOL and (token.text[0].isalpha() or token.text[0] == "$") and len(token.text) > 1:
         raise c.refuse("this kind of text literal", "write '…', with a quote inside as two quotes")
     raise c.unexpected("an expression")
@@ -283,10 +286,10 @@ def _field_name(c: Cursor) -> Node:
     """A word as the name of a field; a word of SQL there is refused as what it begins."""
     token = c.token
     if token.key in RESERVED:
-        error = c.unexpected("an expression")
-        if error.hint and error.code == "syntax":
-            error.hint += f'; a field of that name is written with quotes: "{token.text}"'
-        raise error
+        if c.peek().key in _AFTER_NAMES:
+            hint = f'a field of that name is written with quotes: "{token.text}"'
+            raise RefusedError(token.start, token.end, "syntax", f"{c.shown(token)} is a word of SQL", hint)
+        raise c.unexpected("an expression")
     c.next()
     return Node("name", token.start, token.end, [], token.text)
 

@@ -137,7 +137,8 @@ class Scope:
         first, kind = inside[0]
         for one, other in inside[1:]:
             if not same_type(kind, other):
-                why = f"`{'.'.join(path)}` is JSON here: {kind} in `{first.event}`, {other} in `{one.event}`"
+                kinds = f"{kind} in `{first.event}` of app `{first.app}`, {other} in `{one.event}` of app `{one.app}`"
+                why = f"`{'.'.join(path)}` is JSON here: {kinds}"
                 return JSON, len(path), why
         return kind, len(path), None
 
@@ -156,7 +157,10 @@ class Scope:
         trees = [self.fields.base, *(self.fields.tree(one) for one in self.admitted)]
         siblings = {name: None for tree in trees for name in tree.walk(path[:taken])[0].children}
         if close := closest_name(path[taken], siblings):
-            return f"did you mean `{'.'.join((*path[:taken], close))}`?"
+            whole = (*path[:taken], close, *path[taken + 1 :])
+            if not any(tree.walk(whole)[1] == len(whole) for tree in trees):
+                whole = whole[: taken + 1]
+            return f"did you mean `{'.'.join(whole)}`?"
         everywhere = {one[-1]: one for tree in trees for one in tree.paths()}
         if close := closest_name(path[-1], everywhere):
             return f"did you mean `{'.'.join(everywhere[close])}`?"

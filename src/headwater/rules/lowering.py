@@ -5,6 +5,7 @@ Every method gives a Value, or None where a finding was noted: what depends on i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -146,24 +147,27 @@ class Lowering:
         message = (
             f"{what} {left.type} and {right.type}: {self.text(left.node)} is {left.type}, {self.text(right.node)} is {right.type}"
         )
-        self.refuse(node, "type", message, self.cast_hint(left, right))
+        self.refuse(node, "type", message, self.cast_hint(left, right, compares="compare" in what))
 
-    def cast_hint(self, left: Value, right: Value) -> str | None:
+    def cast_hint(self, left: Value, right: Value, compares: bool) -> str | None:
         """How one of two values may be cast to the type of the other."""
-        for json_side, other in ((left, right), (right, left)):
-            if json_side.type == JSON and other.type != JSON:
-                why = f"{json_side.why}; " if json_side.why else ""
-                return f"{why}write CAST({self.text(json_side.node)[1:-1]} AS {other.type})"
-        for literal, other in ((left, right), (right, left)):
-            if literal.is_literal and not literal.is_null and literal.type == VARCHAR and other.type in (BIGINT, DOUBLE):
-                return f"write CAST({self.text(other.node)[1:-1]} AS VARCHAR), or the number without quotes"
+        for one, other in ((left, right), (right, left)):
+            if one.type == JSON and other.type != JSON:
+                why = f"{one.why}; " if one.why else ""
+                return f"{why}write CAST({self.text(one.node)[1:-1]} AS {other.type})"
+            if one.type == TIMESTAMP and compares:
+                return "compare it with a text such as '2026-01-31T12:00:00Z'"
+            if one.type == VARCHAR and other.type != VARCHAR and (one.is_literal or not compares):
+                quotes = (
+                    one.is_literal and re.fullmatch(r"-?\d+(\.\d+)?", str(one.expression[2])) and other.type in (BIGINT, DOUBLE)
+                )
+                return "write the number without quotes" if quotes else f"write CAST({self.text(other.node)[1:-1]} AS VARCHAR)"
         if left.is_literal:
             left, right = right, left
-        if castable(left.type, right.type):
-            return f"write CAST({self.text(left.node)[1:-1]} AS {right.type}), or TRY_CAST for NULL where that fails"
-        if castable(right.type, left.type):
-            return f"write CAST({self.text(right.node)[1:-1]} AS {left.type}), or TRY_CAST for NULL where that fails"
-        return f"{left.type} can be cast to {castable_targets(left.type)}"
+        for one, other in ((left, right), (right, left)):
+            if castable(one.type, other.type):
+                return f"write CAST({self.text(one.node)[1:-1]} AS {other.type}), or TRY_CAST for NULL where that fails"
+        return castable_targets(left.type)
 
     def comparable(self, values: list[Value], node: Node, what: str = "cannot compare") -> list[Value] | None:
         """Makes values comparable: a text literal beside a TIMESTAMP is read as one, all get a common type."""
@@ -175,7 +179,7 @@ class Lowering:
         for value in values:
             if value.type not in (*COMPARABLE, NULL):
                 others = [other for other in values if other.type in COMPARABLE]
-                hint = self.cast_hint(value, others[0]) if others and value.type == JSON else "compare one of its parts"
+                hint = self.cast_hint(value, others[0], True) if others and value.type == JSON else "compare one of its parts"
                 if value.type == JSON and not others:
                     hint = (
                         f"{value.why + '; ' if value.why else ''}write CAST({self.text(value.node)[1:-1]} AS type) to compare it"

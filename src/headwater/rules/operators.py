@@ -80,17 +80,17 @@ def _negative(low: Lowering, node: Node) -> Value | None:
     if value is None:
         return None
     if value.type not in (BIGINT, DOUBLE, NULL):
-        low.refuse(
-            node, "type", f"`-` takes BIGINT or DOUBLE, but {low.text(value.node)} is {value.type}", _to_number(low, value)
-        )
+        hint = _to_number(low, value, (BIGINT, DOUBLE))
+        low.refuse(value.node, "type", f"`-` takes BIGINT or DOUBLE, but {low.text(value.node)} is {value.type}", hint)
         return None
     return null(node, value.type) if value.is_null else call("neg", value.type, [value], node)
 
 
-def _to_number(low: Lowering, value: Value) -> str | None:
+def _to_number(low: Lowering, value: Value, wanted: tuple[DataType, ...]) -> str | None:
     text = low.text(value.node)[1:-1]
     why = f"{value.why}; " if value.why else ""
-    return f"{why}write CAST({text} AS BIGINT) or CAST({text} AS DOUBLE)" if castable(value.type, BIGINT) else None
+    casts = " or ".join(f"CAST({text} AS {kind})" for kind in wanted)
+    return f"{why}write {casts}" if castable(value.type, BIGINT) else None
 
 
 def _compare(low: Lowering, node: Node) -> Value | None:
@@ -191,15 +191,12 @@ def _arithmetic(low: Lowering, node: Node) -> Value | None:
     if values is None:
         return None
     op, symbol = node.value, _SYMBOLS[node.value]
-    wanted = (BIGINT,) if op == "int_div" else (BIGINT, DOUBLE)
+    wanted: tuple[DataType, ...] = (BIGINT,) if op == "int_div" else (BIGINT, DOUBLE)
     for value in values:
         if value.type not in (*wanted, NULL):
             names = " or ".join(map(str, wanted))
-            hint = (
-                "write a || b to join texts"
-                if op == "add" and value.type == VARCHAR and value.is_literal
-                else _to_number(low, value)
-            )
+            joins = op == "add" and all(one.type == VARCHAR for one in values)
+            hint = "write a || b to join texts" if joins else _to_number(low, value, wanted)
             low.refuse(value.node, "type", f"`{symbol}` takes {names}, but {low.text(value.node)} is {value.type}", hint)
             return None
     kind: DataType = DOUBLE if op == "div" or any(value.type == DOUBLE for value in values) else BIGINT
@@ -263,7 +260,7 @@ def _cast(low: Lowering, node: Node) -> Value | None:
     if value is None:
         return None
     if not castable(value.type, target):
-        hint = f"{value.type} can be cast to {castable_targets(value.type)}"
+        hint = castable_targets(value.type)
         if value.type == BIGINT and str(target) == "TIMESTAMP":
             hint = "times such as event_time are BIGINT milliseconds: compare and store them as BIGINT"
         low.refuse(node, "type", f"{value.type} cannot be cast to {target}", hint)

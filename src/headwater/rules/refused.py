@@ -44,6 +44,7 @@ CONSTRUCTS: dict[str, tuple[str, str | None]] = {
     "GLOB": ("GLOB", "write LIKE, with % and _"),
     "ISNULL": ("ISNULL", "write IS NULL"),
     "NOTNULL": ("NOTNULL", "write IS NOT NULL"),
+    "AT": ("AT TIME ZONE", "times are in UTC"),
     "COLLATE": ("COLLATE", "texts compare by their bytes; write lower(…) to set letter case aside"),
     "ON": ("ON CONFLICT", None),
     "ARRAY": ("an array literal", None),

@@ -40,7 +40,7 @@ def parse_file(file: SourceFile, findings: Findings) -> list[Statement]:
             )
             _misplaced_headers(file, tokens[begin:at], findings)
             statements.append(statement)
-            if again:
+            if again and not statement.broken:
                 findings.add(
                     file, token.start, token.end, "syntax", "the statement before this one has no end", "write `;` after it"
                 )
@@ -128,6 +128,8 @@ class _Parser:
         if not self._begin():
             return
         self._attempt(self._into, ("SELECT",))
+        if c.token.kind is END and self.statement.broken:
+            return
         self._attempt(lambda: c.expect("SELECT", "after the dataset"), ())
         if c.peek(-1).key != "SELECT":
             return
@@ -135,6 +137,8 @@ class _Parser:
             self._attempt(self._star, ("FROM",))
         else:
             self._items()
+        if c.token.kind is END and self.statement.broken:
+            return
         self._attempt(self._from, ("WHERE",))
         if c.take("WHERE"):
             self._attempt(self._where, ())
@@ -151,12 +155,21 @@ class _Parser:
                 self.findings.add(self.file, refused.start, refused.end, refused.code, refused.message, refused.hint)
             self.statement.broken = True
             c.level = 0
-            depth = 0
-            for at, token in enumerate(c.tokens):
-                depth += (token.key in ("(", "[")) - (token.key in (")", "]"))
-                if (at >= c.at and depth == 0 and token.key in go_on_at) or token.kind is END:
-                    c.at, c.token = at, token
-                    return
+            self._skip(go_on_at)
+
+    def _skip(self, go_on_at: tuple[str, ...]) -> None:
+        """Goes to the next of these words outside parentheses; where those do not close, to the next at all; else to the end."""
+        c, depth, inside = self.c, 0, None
+        for at, token in enumerate(c.tokens):
+            depth += (token.key in ("(", "[")) - (token.key in (")", "]"))
+            if at < c.at or token.key not in go_on_at:
+                continue
+            if depth == 0:
+                c.at, c.token = at, token
+                return
+            inside = at if inside is None else inside
+        c.at = len(c.tokens) - 1 if inside is None else inside
+        c.token = c.tokens[c.at]
 
     def _begin(self) -> bool:
         c = self.c
@@ -200,11 +213,12 @@ class _Parser:
                 return
 
     def _item(self) -> None:
-        item = self._named(self.statement.items)
+        item = self._named()
         if self.c.token.key not in (",", "FROM"):
             raise self.c.unexpected("a comma, FROM, or AS and a name" if item.name is None else "a comma or FROM")
+        self.statement.items.append(item)
 
-    def _named(self, items: list[Item]) -> Item:
+    def _named(self) -> Item:
         c = self.c
         if c.token.key in ("ALL", "TOP") and c.peek().kind is not END and c.peek().key not in (",", "FROM", "AS", "."):
             raise c.refuse(f"SELECT {c.token.key}")
@@ -217,7 +231,6 @@ class _Parser:
             if word is None:
                 raise c.unexpected('a name for the column, without quotes or as "name"')
             item.name, item.name_start, item.name_end = word.text, word.start, word.end
-        items.append(item)
         return item
 
     def _star(self) -> None:
@@ -246,8 +259,10 @@ class _Parser:
         c.expect(")", "to close the list")
 
     def _replacement(self) -> None:
-        if self._named(self.statement.replace).name is None:
+        item = self._named()
+        if item.name is None:
             raise self.c.unexpected("AS and the field that is replaced")
+        self.statement.replace.append(item)
 
     def _from(self) -> None:
         c = self.c

@@ -68,7 +68,7 @@ CASES = yaml.safe_load((Path(__file__).parent / "rendered.yaml").read_text())
 def events() -> list[str]:
     pick = seeded_random(7)
     lines = []
-    for number in range(400):
+    for number in range(250):
         event = {name: pick.choice(pool) for name, pool in POOLS.items()}
         text = {
             name: json.dumps(value, ensure_ascii=False)
