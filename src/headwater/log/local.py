@@ -59,20 +59,26 @@ class LocalLog:
 
     def _started(self, shard: str, segment: Segment) -> None:
         header = segment.header
-        self.table.claim(shard, _named(((t, p) for t, p, _ in header.ends), header))
+        self._claim(shard, _named(((t, p) for t, p, _ in header.ends), header))
         for topic, partition, end in header.ends:
             self.table.extend(topic, partition, end)
         self.table.commit(header.commits, header.state)
 
     def _found(self, shard: str, group: Group) -> None:
         places = [entry for _, _, directory in group.blocks for entry in directory]
-        self.table.claim(shard, _named(((t, p) for t, p, _, _ in places), group.mark))
+        self._claim(shard, _named(((t, p) for t, p, _, _ in places), group.mark))
         for topic, partition, first, count in places:
             end = self.table.end(topic, partition)
             if first != end:
                 raise CorruptLog(f"shard {shard}: group {group.number} has {topic}/{partition} {first} where {end} belongs")
             self.table.extend(topic, partition, first + count)
         self.table.commit(group.mark.commits, group.mark.state)
+
+    def _claim(self, shard: str, group: AppendGroup) -> None:
+        try:
+            self.table.claim(shard, group)
+        except LogError as e:
+            raise CorruptLog(f"{self._path / shard}: {e}") from None
 
     def writer(self, shard: str) -> LocalWriter:
         """See `Log`. One at a time, in this process as well."""

@@ -78,7 +78,8 @@ class LocalWriter:
         if not pending.done:
             self._lead(pending)
         if pending.error is not None:
-            raise pending.error
+            # Each caller gets an error of its own: a traceback grows with every raise.
+            raise type(pending.error)(str(pending.error)) from pending.error
         return pending.firsts
 
     def _lead(self, own: _Pending) -> None:
@@ -159,18 +160,17 @@ class LocalWriter:
 
     def _make_durable(self, segment: Segment, fd: int, data: bytes) -> None:
         written = False
-        durable = False
+        sound = False  # Whether the file may be written on.
         try:
             write_all(self._files, fd, data, segment.end)
             written = True
             self._files.sync(fd)
-            durable = True
+            sound = True
         except OSError as e:
-            if not written and e.errno in _FULL and self._cut(segment, fd):
-                durable = True  # The file is as it was: it can go on when there is space.
+            sound = not written and e.errno in _FULL and self._cut(segment, fd)
             raise LogUnavailable(f"{segment.path}: {len(data)} bytes at byte {segment.end}: {e.strerror or e}") from e
         finally:
-            if not durable:
+            if not sound:
                 self._seal()
 
     def _cut(self, segment: Segment, fd: int) -> bool:
