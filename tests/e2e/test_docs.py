@@ -145,7 +145,7 @@ class Page:
         if name:
             self.sources = {name: source_from_file(name, path)}
         else:
-            self.sources = {source.name: source for source in project.load(path).sources}
+            self.sources = dict(project.compile(project.load(path)).sources)
 
     def up(self, block: Block) -> None:
         """Starts `headwater up` on a free port; blocks that name port 8080 reach it there."""
