@@ -2,8 +2,7 @@
 //!
 //! A check never refuses an event; it names what breaks the plan: `missing:<path>` and `type:<path>`.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use serde_json::Value;
 
 use crate::intake::reading::{self, Scalar};

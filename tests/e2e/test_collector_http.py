@@ -14,7 +14,7 @@ import requests
 import segment.analytics as segment
 import uvicorn
 
-from headwater.collect import Collector
+from headwater.collect import Collector, HttpConnection, connection
 from headwater.core.clock import monotonic_s
 from headwater.core.record import decode_all
 from headwater.core.types import BIGINT, VARCHAR
@@ -41,7 +41,7 @@ DRAFT = Draft(
 class Served:
     """A collector behind a real uvicorn in a thread of its own."""
 
-    def __init__(self, log, http="httptools"):
+    def __init__(self, log, http=HttpConnection):
         self.log = log
         self.snapshot = numbered(DRAFT, 7, 0)
         self.collector = Collector(log, lambda: self.snapshot)
@@ -394,6 +394,29 @@ def test_a_silent_connection_blocks_nobody(served):
     assert served.balance() == (40, {}, {})
 
 
+@pytest.mark.parametrize("start", [b"", b"POST /v1/ev", b"POST /v1/events HTTP/1.1\r\nHost: x\r\nX-", "answered"])
+def test_a_connection_that_makes_no_request_is_closed(served, monkeypatch, start):
+    monkeypatch.setattr(connection, "REQUEST_READ_S_MAX", 0.2)
+    with socket.create_connection(("127.0.0.1", served.port), 10) as client:
+        if start == "answered":
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            start = b"GET"
+        client.sendall(start)
+        answer = b""
+        while part := client.recv(1000):
+            answer += part
+    assert answer.count(b"HTTP/1.1") == (1 if start == b"GET" else 0)
+
+
+def test_a_head_without_end_is_cut_off(served):
+    with socket.create_connection(("127.0.0.1", served.port), 10) as client:
+        client.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\n")
+        with pytest.raises(OSError):
+            client.sendall(b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(100_000)))
+    body = event(note="x" * 500_000)
+    assert served.post("/v1/events", body).json()["accepted"] == 1
+
+
 def test_a_snapshot_changes_between_two_requests(served):
     with requests.Session() as session:
         session.auth = (KEY, "")
@@ -419,8 +442,9 @@ def test_many_at_once(served):
     assert served.balance()[0] == 2000
 
 
-def test_h11_serves_as_well():
-    with serving(MemoryLog(), http="h11") as served:
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+def test_other_http_implementations_serve_as_well(http):
+    with serving(MemoryLog(), http=http) as served:
         assert served.post("/v1/events", event()).json()["accepted"] == 1
         assert served.post("/v1/events", b"x" * (10 << 20)).status_code == 413
         assert served.post("/v1/events", event(), key="wrong").status_code == 401

@@ -121,19 +121,22 @@ impl Copier {
     }
 }
 
-/// Calls `found` with the index of every key that a later one equals (escapes resolved). Many keys are sorted, so that no object
+/// Calls `found` with the index of every key that a later one equals (escapes resolved), maybe more than once. Many keys are sorted, so that no object
 /// costs more than n log n.
 fn duplicates(bytes: &[u8], count: usize, key: impl Fn(usize) -> Span, order: &mut Vec<usize>, mut found: impl FnMut(usize)) {
     if count < 2 {
         return;
     }
     let escaped = (0..count).any(|index| key(index).kind == Kind::EscapedText);
-    if count <= 24 && !escaped {
-        let text = |index: usize| &bytes[key(index).start..key(index).end];
-        for index in 0..count - 1 {
-            if (index + 1..count).any(|later| text(later) == text(index)) {
-                found(index);
+    if count <= 32 && !escaped {
+        let text = |index: usize| &bytes[key(index).start + 1..key(index).end - 1];
+        let mut seen = 0u128;
+        for index in 0..count {
+            let mark = mark(text(index));
+            if seen & mark != 0 {
+                (0..index).filter(|&earlier| text(earlier) == text(index)).for_each(&mut found);
             }
+            seen |= mark;
         }
         return;
     }
@@ -146,6 +149,13 @@ fn duplicates(bytes: &[u8], count: usize, key: impl Fn(usize) -> Span, order: &m
             found(pair[0]);
         }
     }
+}
+
+/// One of 128 bits, the same for equal keys: most keys of an object differ in it, and need no comparison.
+fn mark(key: &[u8]) -> u128 {
+    let byte = |at: usize| u64::from(key.get(at).copied().unwrap_or_default());
+    let few = byte(0) | byte(key.len() / 2) << 8 | byte(key.len().wrapping_sub(1)) << 16 | (key.len() as u64) << 24;
+    1 << (few.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 57)
 }
 
 /// A member of an object: its key without escapes, where the key stands, its value.

@@ -1,6 +1,8 @@
 //! What is counted, per body and summed up. The number of event types and of violations counted apart is bounded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
 
 use crate::intake::Verdict;
 use crate::json::write_string;

@@ -8,7 +8,9 @@ REQUEST_DRAIN_BYTES_MAX = 32 * 1024 * 1024
 REQUEST_DRAIN_S_MAX = 5.0
 # Bodies held at once, all requests together; a further request gets 503 with Retry-After.
 REQUEST_BODIES_BYTES_MAX = 256 * 1024 * 1024
-# A body that is not whole by then gets 408.
+# A connection whose request line and headers are larger is closed.
+REQUEST_HEAD_BYTES_MAX = 64 * 1024
+# A body that is not whole by then gets 408; a connection on which no request has begun by then is closed.
 REQUEST_READ_S_MAX = 30.0
 # Items of one request, and what they may grow to as records; more gets 413, and nothing of the request is kept.
 REQUEST_EVENTS_MAX = 50_000
