@@ -3,6 +3,8 @@
 //! Every walk over JSON in the kernel goes through this file, so that there is one answer to what is well-formed.
 //! UTF-8 is the caller's first step (`check_utf8`): the cursor then takes any byte from 0x80 up as text.
 
+pub use crate::json_text::{unescape, unescape_key, write_string};
+
 /// Why bytes are not JSON. The numbers are stable: they cross into Python and into dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -21,6 +23,21 @@ pub enum Reason {
     Control = 6,
     /// Something follows the value.
     Trailing = 7,
+}
+
+impl Reason {
+    /// The reason as it stands in dead letters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Utf8 => "invalid_utf8",
+            Reason::UnexpectedEnd => "unexpected_end",
+            Reason::UnexpectedByte => "unexpected_byte",
+            Reason::Number => "invalid_number",
+            Reason::Escape => "invalid_escape",
+            Reason::Control => "control_character",
+            Reason::Trailing => "trailing_bytes",
+        }
+    }
 }
 
 /// A refusal: why, and the offset of the offending byte.
@@ -71,6 +88,23 @@ pub fn check(bytes: &[u8]) -> Parsed<Span> {
     let span = cursor.value()?;
     cursor.end()?;
     Ok(span)
+}
+
+/// How deep the brackets of a well-formed text are nested.
+pub fn depth(text: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let mut cursor = Cursor::new(text);
+    while let Some(byte) = cursor.peek() {
+        match byte {
+            b'"' if cursor.string().is_ok() => continue,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        cursor.at += 1;
+    }
+    deepest
 }
 
 #[derive(Clone, Debug)]
@@ -394,87 +428,6 @@ impl Levels {
     }
 }
 
-/// The text of a string span, escapes resolved, appended to `out`. False where it has a lone surrogate (`out` is then as
-/// it was). The span must come from a cursor, so that its escapes are known to be well-formed.
-pub fn unescape(string: &[u8], out: &mut Vec<u8>) -> bool {
-    let kept = out.len();
-    let mut text = &string[1..string.len() - 1];
-    while let Some(slash) = memchr::memchr(b'\\', text) {
-        out.extend_from_slice(&text[..slash]);
-        let escape = text[slash + 1];
-        text = &text[slash + 2..];
-        let plain = match escape {
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => {
-                let Some((character, rest)) = unicode(text) else {
-                    out.truncate(kept);
-                    return false;
-                };
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                text = rest;
-                continue;
-            }
-            other => other,
-        };
-        out.push(plain);
-    }
-    out.extend_from_slice(text);
-    true
-}
-
-/// The character of `XXXX` or `XXXX\uXXXX` at the start of `text`, and what follows; none for a lone surrogate.
-fn unicode(text: &[u8]) -> Option<(char, &[u8])> {
-    let high = hex(text.get(..4)?)?;
-    if !(0xD800..0xE000).contains(&high) {
-        return Some((char::from_u32(high)?, &text[4..]));
-    }
-    if high >= 0xDC00 || text.get(4..6)? != b"\\u" {
-        return None;
-    }
-    let low = hex(text.get(6..10)?)?;
-    if !(0xDC00..0xE000).contains(&low) {
-        return None;
-    }
-    Some((char::from_u32(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))?, &text[10..]))
-}
-
-fn hex(digits: &[u8]) -> Option<u32> {
-    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-/// Appends `text` as a JSON string, quotes included.
-pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut kept = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        let short = match byte {
-            b'"' | b'\\' => byte,
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0C => b'f',
-            0x00..0x20 => 0,
-            _ => continue,
-        };
-        out.extend_from_slice(&text[kept..at]);
-        kept = at + 1;
-        if short == 0 {
-            out.extend_from_slice(b"\\u00");
-            out.push(b"0123456789abcdef"[(byte >> 4) as usize]);
-            out.push(b"0123456789abcdef"[(byte & 15) as usize]);
-        } else {
-            out.extend_from_slice(&[b'\\', short]);
-        }
-    }
-    out.extend_from_slice(&text[kept..]);
-    out.push(b'"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -560,22 +513,6 @@ mod tests {
                 let text = format!("\"{}{tail}\"", "é".repeat(length));
                 assert_eq!(check(text.as_bytes()), Ok(Span { start: 0, end: text.len(), kind }));
             }
-        }
-    }
-
-    #[test]
-    fn text_goes_out_and_in_again() {
-        let mut written = Vec::new();
-        let text = "a\"\\\n\r\t\u{8}\u{c}\u{1}\u{1f}é🎬";
-        write_string(text.as_bytes(), &mut written);
-        let mut read = Vec::new();
-        assert!(unescape(&written, &mut read));
-        assert_eq!(read, text.as_bytes());
-        read.clear();
-        assert!(unescape(br#""\ud83c\udfac\u00e9\/""#, &mut read));
-        assert_eq!(read, "🎬é/".as_bytes());
-        for lone in [r#""\ud83c""#, r#""\udfac""#, r#""\ud83c\u0041""#, r#""\ud83cx""#] {
-            assert!(!unescape(lone.as_bytes(), &mut read), "{lone}");
         }
     }
 }

@@ -4,11 +4,29 @@
 
 pub mod block;
 pub mod deduplicate;
+pub mod eval;
+pub mod functions;
+pub mod index;
 pub mod intake;
 pub mod json;
+mod json_text;
+pub mod keys;
+pub mod link;
+mod matching;
+pub mod op;
+mod operations;
+mod output;
 pub mod payload;
+pub mod physical;
 pub mod plan;
+pub mod project;
+pub mod read;
 pub mod record;
+pub mod run;
+pub mod scan;
+pub mod star;
+pub mod types;
+pub mod value;
 
 #[cfg(feature = "python")]
 mod python;

@@ -1,15 +1,21 @@
 //! The Python front: one file per native class, registered here.
 
 mod block;
+mod counters;
 mod deduplicate;
 mod intake;
 mod payload;
+mod program;
+mod result;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add_class::<program::PyProgram>()?;
+    m.add_class::<result::BatchResult>()?;
+    m.add_class::<counters::Counters>()?;
     payload::register(m)?;
     intake::register(m)?;
     block::register(m)?;

@@ -1,11 +1,14 @@
 """The kernel: batches of events in, batches of rows out. The only room that imports the native module."""
 
 from headwater.kernel._native import (
+    Counters,
     Deduplicated,
     Deduplicator,
     Intake,
     IntakeCounters,
     IntakeResult,
+    Program,
+    Result,
     __version__,
     block_directory,
     body_text,
@@ -23,11 +26,14 @@ from headwater.kernel._native import (
 )
 
 __all__ = [
+    "Counters",
     "Deduplicated",
     "Deduplicator",
     "Intake",
     "IntakeCounters",
     "IntakeResult",
+    "Program",
+    "Result",
     "__version__",
     "block_directory",
     "body_text",

@@ -1,0 +1,258 @@
+//! Evaluation for one event: every node at most once, and only when it is asked for.
+
+use crate::link::{Call, Node, Program, Set};
+use crate::op::Op;
+use crate::read::{Flags, Reader};
+use crate::value::{Place, Text, Texts, Value};
+
+/// What is kept while events run: made once for a batch, and valid for one event where an epoch says so.
+#[derive(Default)]
+pub struct Memory {
+    pub epoch: u32,
+    pub readings: Vec<(Value, u32)>,
+    nodes: Vec<Memo>,
+    /// Texts made for this event.
+    pub made: Vec<u8>,
+    spare: Vec<u8>,
+    pub members: Vec<(u32, crate::json::Span)>,
+    /// The operation that failed first since this was last cleared.
+    pub failed: Option<Op>,
+}
+
+#[derive(Clone, Copy)]
+struct Memo {
+    value: Value,
+    epoch: u32,
+    failed: Option<Op>,
+}
+
+/// Texts made for one event take no more than this; an operation that would make more fails.
+const MADE_BYTES_MAX: usize = 1 << 30;
+/// Memory beyond this is given back after an event that needed it.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+
+impl Memory {
+    /// Makes ready for the next event.
+    pub fn begin(&mut self, program: &Program) {
+        if self.nodes.len() != program.nodes.len() || self.readings.len() != program.readings || self.epoch == u32::MAX {
+            self.nodes = vec![Memo { value: Value::Null, epoch: 0, failed: None }; program.nodes.len()];
+            self.readings = vec![(Value::Null, 0); program.readings];
+            self.epoch = 0;
+        }
+        self.epoch += 1;
+        for text in [&mut self.made, &mut self.spare] {
+            text.clear();
+            text.shrink_to(KEPT_BYTES_MAX);
+        }
+    }
+}
+
+/// Evaluates the nodes of a program for one event.
+pub struct Evaluation<'a> {
+    pub program: &'a Program,
+    pub event: &'a [u8],
+    pub memory: &'a mut Memory,
+}
+
+impl<'a> Evaluation<'a> {
+    #[inline(always)]
+    pub fn texts(&self) -> Texts<'_> {
+        Texts { event: self.event, made: &self.memory.made, program: &self.program.texts }
+    }
+
+    pub fn reader(&mut self) -> Reader<'_> {
+        Reader {
+            shapes: &self.program.shapes,
+            event: self.event,
+            made: &mut self.memory.made,
+            flags: Flags::default(),
+            members: &mut self.memory.members,
+        }
+    }
+
+    #[inline]
+    pub fn value(&mut self, node: u32) -> Value {
+        match &self.program.nodes[node as usize] {
+            Node::Constant(value) => *value,
+            Node::Reading(number) => {
+                let (value, epoch) = self.memory.readings[*number as usize];
+                if epoch == self.memory.epoch { value } else { Value::Null }
+            }
+            Node::Call(call) => {
+                let memo = &self.memory.nodes[node as usize];
+                if memo.epoch == self.memory.epoch {
+                    let (value, failed) = (memo.value, memo.failed);
+                    self.memory.failed = self.memory.failed.or(failed);
+                    return value;
+                }
+                self.evaluate(node, call)
+            }
+        }
+    }
+
+    fn evaluate(&mut self, node: u32, call: &'a Call) -> Value {
+        let before = self.memory.failed.take();
+        let value = self.call(call);
+        let failed = self.memory.failed;
+        self.memory.nodes[node as usize] = Memo { value, epoch: self.memory.epoch, failed };
+        self.memory.failed = before.or(failed);
+        value
+    }
+
+    #[inline(always)]
+    fn arguments(&self, call: &Call) -> &'a [u32] {
+        &self.program.arguments[call.first as usize..(call.first + call.count) as usize]
+    }
+
+    fn call(&mut self, call: &'a Call) -> Value {
+        let arguments = self.arguments(call);
+        match call.op {
+            Op::And => self.connective(arguments, false),
+            Op::Or => self.connective(arguments, true),
+            Op::Case => self.case(arguments),
+            Op::Coalesce => self.coalesce(arguments),
+            Op::Nullif => {
+                let (first, second) = (self.value(arguments[0]), self.value(arguments[1]));
+                let same = !first.is_null() && !second.is_null() && self.texts().equal(first, second);
+                if same { Value::Null } else { first }
+            }
+            Op::Distinct | Op::NotDistinct => {
+                let (first, second) = (self.value(arguments[0]), self.value(arguments[1]));
+                let differs = match (first.is_null(), second.is_null()) {
+                    (false, false) => !self.texts().equal(first, second),
+                    (first, second) => first != second,
+                };
+                Value::Boolean(differs == (call.op == Op::Distinct))
+            }
+            Op::IsNull => Value::Boolean(self.value(arguments[0]).is_null()),
+            Op::IsNotNull => Value::Boolean(!self.value(arguments[0]).is_null()),
+            Op::In => self.is_in(call, arguments),
+            Op::Concat => self.concat(arguments),
+            _ => self.strict(call, arguments),
+        }
+    }
+
+    /// `and`, `or`: the deciding value ends it; NULL is failed where any operand that is NULL had failed.
+    fn connective(&mut self, arguments: &[u32], deciding: bool) -> Value {
+        let mut result = Value::Boolean(!deciding);
+        for argument in arguments {
+            match self.value(*argument) {
+                Value::Boolean(value) if value == deciding => return Value::Boolean(deciding),
+                Value::Failed => result = Value::Failed,
+                Value::Null if result != Value::Failed => result = Value::Null,
+                _ => {}
+            }
+        }
+        result
+    }
+
+    fn case(&mut self, arguments: &[u32]) -> Value {
+        let Some((other, branches)) = arguments.split_last() else { return Value::Null };
+        for [condition, value] in branches.as_chunks::<2>().0 {
+            if self.value(*condition) == Value::Boolean(true) {
+                return self.value(*value);
+            }
+        }
+        self.value(*other)
+    }
+
+    fn coalesce(&mut self, arguments: &[u32]) -> Value {
+        let mut result = Value::Null;
+        for argument in arguments {
+            match self.value(*argument) {
+                Value::Null => {}
+                Value::Failed => result = Value::Failed,
+                value => return value,
+            }
+        }
+        result
+    }
+
+    fn is_in(&mut self, call: &Call, arguments: &[u32]) -> Value {
+        let value = self.value(arguments[0]);
+        if value.is_null() {
+            return value;
+        }
+        let texts = self.texts();
+        let found = match (&self.program.sets[call.extra as usize], value) {
+            (Set::Texts(set), _) => set.find(texts.bytes(value)).is_some(),
+            (Set::Integers(set), Value::Integer(integer)) => set.binary_search(&integer).is_ok(),
+            (Set::Integers(_), _) => false,
+            (Set::Values(set), _) => set.iter().any(|literal| texts.equal(value, *literal)),
+        };
+        Value::Boolean(found)
+    }
+
+    fn concat(&mut self, arguments: &[u32]) -> Value {
+        let mut null = None;
+        for argument in arguments {
+            match self.value(*argument) {
+                Value::Failed => null = Some(Value::Failed),
+                Value::Null => null = null.or(Some(Value::Null)),
+                _ => {}
+            }
+        }
+        if let Some(null) = null {
+            return null;
+        }
+        let mut spare = std::mem::take(&mut self.memory.spare);
+        spare.clear();
+        for argument in arguments {
+            let value = self.value(*argument);
+            if spare.len() < MADE_BYTES_MAX {
+                spare.extend_from_slice(self.texts().bytes(value));
+            }
+        }
+        self.keep(Op::Concat, spare)
+    }
+
+    fn strict(&mut self, call: &Call, arguments: &[u32]) -> Value {
+        let mut values = [Value::Null; 3];
+        let mut null = None;
+        for (slot, argument) in values.iter_mut().zip(arguments) {
+            *slot = self.value(*argument);
+            match slot {
+                Value::Failed => null = Some(Value::Failed),
+                Value::Null => null = null.or(Some(Value::Null)),
+                _ => {}
+            }
+        }
+        match null {
+            Some(null) => null,
+            None => self.operate(call, values),
+        }
+    }
+
+    /// The operation has no result for these arguments.
+    pub fn fail(&mut self, op: Op) -> Value {
+        if op == Op::TryCast {
+            return Value::Null;
+        }
+        self.memory.failed = self.memory.failed.or(Some(op));
+        Value::Failed
+    }
+
+    /// A text made of other texts. `bytes` is what it will take at most.
+    pub fn make(&mut self, op: Op, bytes: usize, write: impl FnOnce(Texts, &mut Vec<u8>)) -> Value {
+        if bytes > MADE_BYTES_MAX {
+            return self.fail(op);
+        }
+        let mut spare = std::mem::take(&mut self.memory.spare);
+        spare.clear();
+        write(self.texts(), &mut spare);
+        self.keep(op, spare)
+    }
+
+    fn keep(&mut self, op: Op, text: Vec<u8>) -> Value {
+        let start = self.memory.made.len();
+        let fits = start + text.len() <= MADE_BYTES_MAX;
+        if fits {
+            self.memory.made.extend_from_slice(&text);
+        }
+        self.memory.spare = text;
+        if !fits {
+            return self.fail(op);
+        }
+        Value::Text(Text { place: Place::Made, start: start as u32, end: self.memory.made.len() as u32 })
+    }
+}

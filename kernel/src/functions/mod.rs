@@ -1,0 +1,7 @@
+//! What the operations compute, without NULL and without events: one file per noun.
+
+pub mod case_table;
+pub mod like;
+pub mod number;
+pub mod text;
+pub mod timestamp;

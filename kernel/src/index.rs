@@ -1,0 +1,371 @@
+//! Which rules can match an event, without looking at each of them.
+//!
+//! A rule is posted under the values that one of its equality atoms allows, and within these, where many rules meet, under
+//! those of a second atom, and so on. What is left of its WHERE is evaluated for the rules that are found.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::keys::KeyTable;
+use crate::link::{Linker, Node, Set};
+use crate::op::Op;
+use crate::value::Value;
+
+/// Groups of no more rules than this are not split further.
+const GROUP_RULES_MIN: usize = 4;
+/// How often atoms are nested at most, and how many values an atom may allow below the first level.
+const DEPTH_MAX: usize = 6;
+const INNER_VALUES_MAX: usize = 16;
+
+#[derive(Debug, Default)]
+pub struct Index {
+    pub keys: Vec<Key>,
+    pub groups: Vec<Group>,
+    /// What is to be evaluated: conditions in the order that is likely to be cheapest.
+    pub conditions: Vec<u32>,
+    /// By rule: whether its WHERE can be failed NULL.
+    pub can_fail: Vec<bool>,
+}
+
+/// An expression that rules compare with literals, and the numbers of these literals.
+#[derive(Debug, Default)]
+pub struct Key {
+    pub node: u32,
+    pub texts: KeyTable,
+    pub integers: HashMap<i64, u32>,
+}
+
+#[derive(Debug, Default)]
+pub struct Group {
+    pub splits: Vec<Split>,
+    pub entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+pub struct Split {
+    pub key: u32,
+    pub groups: Numbers,
+    /// The rules to look at where the key is NULL: those whose WHERE can be failed NULL then.
+    pub where_null: Vec<Entry>,
+}
+
+/// A rule and what is left of its WHERE: `conditions[first..first + count]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    pub rule: u32,
+    pub first: u32,
+    pub count: u32,
+}
+
+/// A small map of numbers.
+#[derive(Debug)]
+pub struct Numbers {
+    places: Vec<(u32, u32)>,
+    shift: u32,
+}
+
+impl Numbers {
+    fn new(pairs: &[(u32, u32)]) -> Numbers {
+        let bits = (pairs.len() * 2).max(2).next_power_of_two().trailing_zeros();
+        let mut numbers = Numbers { places: vec![(u32::MAX, 0); 1 << bits], shift: 32 - bits };
+        for &(from, to) in pairs {
+            let mut place = numbers.first_place(from);
+            while numbers.places[place].0 != u32::MAX {
+                place = (place + 1) & (numbers.places.len() - 1);
+            }
+            numbers.places[place] = (from, to);
+        }
+        numbers
+    }
+
+    #[inline(always)]
+    fn first_place(&self, from: u32) -> usize {
+        (from.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
+    }
+
+    #[inline(always)]
+    pub fn get(&self, from: u32) -> Option<u32> {
+        let mut place = self.first_place(from);
+        loop {
+            match self.places[place] {
+                (found, to) if found == from => return Some(to),
+                (u32::MAX, _) => return None,
+                _ => place = (place + 1) & (self.places.len() - 1),
+            }
+        }
+    }
+}
+
+/// The literal values that a key may have where an expression is not FALSE (or the key is NULL). Sorted numbers.
+type Atoms = BTreeMap<u32, Vec<u32>>;
+
+struct RuleParts {
+    /// The operands of the top `and`, and the key that it is wholly about, if so.
+    conditions: Vec<(u32, Option<u32>)>,
+    atoms: Atoms,
+    can_fail: bool,
+    never: bool,
+}
+
+#[derive(Default)]
+pub struct IndexBuilder {
+    filters: Vec<Option<u32>>,
+    key_numbers: HashMap<u32, u32>,
+    keys: Vec<KeyParts>,
+    index: Index,
+}
+
+struct KeyParts {
+    node: u32,
+    literals: HashMap<Literal, u32>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Literal {
+    Text(String),
+    Integer(i64),
+}
+
+impl IndexBuilder {
+    /// The next rule's WHERE.
+    pub fn add(&mut self, filter: Option<u32>) {
+        self.filters.push(filter);
+    }
+
+    pub fn build(mut self, linker: &Linker) -> Index {
+        let filters = std::mem::take(&mut self.filters);
+        let rules: Vec<RuleParts> = filters.iter().map(|filter| self.parts(linker, *filter)).collect();
+        self.index.can_fail = rules.iter().map(|rule| rule.can_fail).collect();
+        let alive: Vec<u32> = (0..rules.len() as u32).filter(|rule| !rules[*rule as usize].never).collect();
+        self.group(linker, &rules, alive, &mut Vec::new());
+        self.index.keys = self.keys.into_iter().map(KeyParts::finish).collect();
+        self.index
+    }
+
+    fn parts(&mut self, linker: &Linker, filter: Option<u32>) -> RuleParts {
+        let mut conditions = Vec::new();
+        let mut pending: Vec<u32> = filter.into_iter().collect();
+        while let Some(node) = pending.pop() {
+            match linker.nodes[node as usize] {
+                Node::Call(call) if call.op == Op::And => pending.extend(call_arguments(linker, node).iter().rev()),
+                Node::Constant(Value::Boolean(true)) => {}
+                _ => conditions.push((node, None)),
+            }
+        }
+        let mut atoms = Atoms::new();
+        for (node, exact) in &mut conditions {
+            let (found, whole) = self.atoms(linker, *node);
+            if whole {
+                *exact = found.keys().next().copied();
+            }
+            both(&mut atoms, found);
+        }
+        let can_fail = filter.is_some_and(|node| linker.can_fail[node as usize]);
+        let constant_false = |node: u32| matches!(linker.nodes[node as usize], Node::Constant(Value::Boolean(false)));
+        let contradicts = !can_fail && atoms.values().any(Vec::is_empty);
+        let never = contradicts || conditions.iter().any(|(node, _)| constant_false(*node));
+        RuleParts { conditions, atoms, can_fail, never }
+    }
+
+    /// The atoms of an expression, and whether it says nothing but its one atom.
+    fn atoms(&mut self, linker: &Linker, node: u32) -> (Atoms, bool) {
+        let Node::Call(call) = linker.nodes[node as usize] else { return (Atoms::new(), false) };
+        let arguments = call_arguments(linker, node);
+        match call.op {
+            Op::Eq => {
+                let literal = |side: u32| linker.constant(side).and_then(|value| literal_of(linker, value));
+                let (key, literal) = match (literal(arguments[0]), literal(arguments[1])) {
+                    (None, Some(literal)) => (arguments[0], literal),
+                    (Some(literal), None) => (arguments[1], literal),
+                    _ => return (Atoms::new(), false),
+                };
+                self.atom(linker, key, &[literal])
+            }
+            Op::In => {
+                let literals = match &linker.sets[call.extra as usize] {
+                    Set::Values(_) => return (Atoms::new(), false),
+                    _ => arguments[1..].iter().filter_map(|argument| literal_of(linker, linker.constant(*argument)?)),
+                };
+                self.atom(linker, arguments[0], &literals.collect::<Vec<_>>())
+            }
+            Op::And => {
+                let mut all = Atoms::new();
+                for argument in arguments {
+                    let (found, _) = self.atoms(linker, *argument);
+                    both(&mut all, found);
+                }
+                (all, false)
+            }
+            Op::Or => {
+                let (mut all, mut whole) = self.atoms(linker, arguments[0]);
+                for argument in &arguments[1..] {
+                    let (found, also) = self.atoms(linker, *argument);
+                    whole &= also && found.keys().eq(all.keys());
+                    either(&mut all, &found);
+                }
+                (all, whole)
+            }
+            _ => (Atoms::new(), false),
+        }
+    }
+
+    fn atom(&mut self, linker: &Linker, key: u32, literals: &[Literal]) -> (Atoms, bool) {
+        if linker.constant(key).is_some() || literals.is_empty() {
+            return (Atoms::new(), false);
+        }
+        let next = self.keys.len() as u32;
+        let number = *self.key_numbers.entry(key).or_insert(next);
+        if number == next {
+            self.keys.push(KeyParts { node: key, literals: HashMap::new() });
+        }
+        let known = &mut self.keys[number as usize].literals;
+        let mut values: Vec<u32> = Vec::with_capacity(literals.len());
+        for literal in literals {
+            let next = known.len() as u32;
+            values.push(*known.entry(literal.clone()).or_insert(next));
+        }
+        values.sort_unstable();
+        values.dedup();
+        (Atoms::from([(number, values)]), true)
+    }
+
+    /// Makes a group of these rules, all of which have passed the atoms on `used`.
+    fn group(&mut self, linker: &Linker, rules: &[RuleParts], mut members: Vec<u32>, used: &mut Vec<u32>) -> u32 {
+        let number = self.index.groups.len();
+        self.index.groups.push(Group::default());
+        let mut splits = Vec::new();
+        while used.len() < DEPTH_MAX && members.len() > GROUP_RULES_MIN {
+            let usable = |rule: &RuleParts, key: u32| {
+                rule.atoms.get(&key).is_some_and(|values| used.is_empty() || values.len() <= INNER_VALUES_MAX)
+            };
+            let Some(key) = self.best_key(rules, &members, used) else { break };
+            let (having, rest) = members.into_iter().partition(|rule| usable(&rules[*rule as usize], key));
+            members = rest;
+            used.push(key);
+            splits.push(self.split(linker, rules, having, key, used));
+            used.pop();
+        }
+        let entries = members.iter().map(|rule| self.entry(linker, *rule, &rules[*rule as usize], used)).collect();
+        self.index.groups[number] = Group { splits, entries };
+        number as u32
+    }
+
+    /// The key that keeps the most rules from being looked at, if it is worth it.
+    fn best_key(&self, rules: &[RuleParts], members: &[u32], used: &[u32]) -> Option<u32> {
+        let mut gains: HashMap<u32, f64> = HashMap::new();
+        for rule in members {
+            for (key, values) in &rules[*rule as usize].atoms {
+                if used.contains(key) || (!used.is_empty() && values.len() > INNER_VALUES_MAX) {
+                    continue;
+                }
+                let known = self.keys[*key as usize].literals.len() as f64;
+                *gains.entry(*key).or_default() += 1.0 - values.len() as f64 / (known + 1.0);
+            }
+        }
+        let best = gains.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        best.filter(|(_, gain)| *gain >= 2.0).map(|(key, _)| key)
+    }
+
+    fn split(&mut self, linker: &Linker, rules: &[RuleParts], having: Vec<u32>, key: u32, used: &mut Vec<u32>) -> Split {
+        let mut by_value: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut where_null = Vec::new();
+        for rule in having {
+            let parts = &rules[rule as usize];
+            for value in &parts.atoms[&key] {
+                by_value.entry(*value).or_default().push(rule);
+            }
+            if parts.can_fail {
+                where_null.push(self.entry(linker, rule, parts, &[]));
+            }
+        }
+        let groups: Vec<(u32, u32)> =
+            by_value.into_iter().map(|(value, members)| (value, self.group(linker, rules, members, used))).collect();
+        Split { key, groups: Numbers::new(&groups), where_null }
+    }
+
+    fn entry(&mut self, linker: &Linker, rule: u32, parts: &RuleParts, used: &[u32]) -> Entry {
+        let left = parts.conditions.iter().filter(|(_, exact)| exact.is_none_or(|key| !used.contains(&key)));
+        let mut left: Vec<u32> = left.map(|(node, _)| *node).collect();
+        left.sort_by(|a, b| rank(linker, *a).total_cmp(&rank(linker, *b)));
+        let first = self.index.conditions.len() as u32;
+        self.index.conditions.extend_from_slice(&left);
+        Entry { rule, first, count: left.len() as u32 }
+    }
+}
+
+impl KeyParts {
+    fn finish(self) -> Key {
+        let mut texts: Vec<(String, u32)> = Vec::new();
+        let mut integers = HashMap::new();
+        for (literal, number) in self.literals {
+            match literal {
+                Literal::Text(text) => texts.push((text, number)),
+                Literal::Integer(integer) => {
+                    integers.insert(integer, number);
+                }
+            }
+        }
+        texts.sort_by_key(|(_, number)| *number);
+        Key { node: self.node, texts: KeyTable::new(texts.iter().map(|(text, _)| text.as_str())), integers }
+    }
+}
+
+fn call_arguments<'l>(linker: &'l Linker, node: u32) -> &'l [u32] {
+    match linker.nodes[node as usize] {
+        Node::Call(call) => &linker.arguments[call.first as usize..(call.first + call.count) as usize],
+        _ => &[],
+    }
+}
+
+fn literal_of(linker: &Linker, value: Value) -> Option<Literal> {
+    match value {
+        Value::Text(_) => linker.text(value).map(|text| Literal::Text(text.to_owned())),
+        Value::Integer(integer) => Some(Literal::Integer(integer)),
+        _ => None,
+    }
+}
+
+/// What both allow.
+fn both(atoms: &mut Atoms, found: Atoms) {
+    for (key, values) in found {
+        atoms.entry(key).and_modify(|known| known.retain(|value| values.binary_search(value).is_ok())).or_insert(values);
+    }
+}
+
+/// What either allows: keys that both speak of.
+fn either(atoms: &mut Atoms, found: &Atoms) {
+    atoms.retain(|key, known| {
+        let Some(values) = found.get(key) else { return false };
+        known.extend_from_slice(values);
+        known.sort_unstable();
+        known.dedup();
+        true
+    });
+}
+
+/// Expected cost of a condition for each event that it keeps out: conditions are evaluated in this order.
+fn rank(linker: &Linker, node: u32) -> f64 {
+    let kept = match linker.nodes[node as usize] {
+        Node::Call(call) => match call.op {
+            Op::Eq => 0.05,
+            Op::In => 0.2,
+            Op::Like | Op::StartsWith | Op::Contains => 0.15,
+            Op::IsNotNull | Op::Ne => 0.8,
+            _ => 0.5,
+        },
+        _ => 0.5,
+    };
+    cost(linker, node, 0) / (1.0 - kept)
+}
+
+fn cost(linker: &Linker, node: u32, depth: usize) -> f64 {
+    let Node::Call(call) = linker.nodes[node as usize] else { return 0.1 };
+    let own = match call.op {
+        Op::Like | Op::Contains | Op::Cast | Op::TryCast | Op::Replace | Op::StructGet | Op::ListGet => 8.0,
+        Op::Lower | Op::Upper | Op::Concat | Op::Substring | Op::Length => 5.0,
+        _ => 1.0,
+    };
+    if depth >= 8 {
+        return own;
+    }
+    own + call_arguments(linker, node).iter().take(8).map(|argument| cost(linker, *argument, depth + 1)).sum::<f64>()
+}

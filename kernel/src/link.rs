@@ -1,0 +1,405 @@
+//! Linking: physical rules become one program in which equal expressions are one node, evaluated at most once an event.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::functions::like::Pattern;
+use crate::index::{Index, IndexBuilder};
+use crate::json;
+use crate::keys::KeyTable;
+use crate::op::Op;
+use crate::physical::{self, Expression, Literal, Rule, Select};
+use crate::read::Shapes;
+use crate::scan::Trie;
+use crate::types::Type;
+use crate::value::{Place, Text, Value};
+
+/// An expression of a program. Arguments of a call stand before it.
+#[derive(Clone, Copy, Debug)]
+pub enum Node {
+    Constant(Value),
+    /// The reading with this number.
+    Reading(u32),
+    Call(Call),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    pub op: Op,
+    /// The shape of the result.
+    pub shape: u32,
+    /// The shape of the first argument.
+    pub from: u32,
+    pub first: u32,
+    pub count: u32,
+    /// The number of the pattern of `like` or of the set of `in`.
+    pub extra: u32,
+}
+
+/// The literals of an `in`.
+#[derive(Debug)]
+pub enum Set {
+    Texts(KeyTable),
+    Integers(Vec<i64>),
+    Values(Vec<Value>),
+}
+
+/// A path of the event read as a type.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    pub path: u32,
+    pub shape: u32,
+}
+
+#[derive(Debug)]
+pub struct LinkedRule {
+    pub name: String,
+    pub dataset: u32,
+    pub output: Output,
+}
+
+#[derive(Debug)]
+pub enum Output {
+    Row(Vec<Part>),
+    Star { exclude: Vec<Vec<u8>>, replace: Vec<Column> },
+}
+
+impl Output {
+    /// The name of the column with this number, of those that are not constant.
+    pub fn column(&self, number: u32) -> &str {
+        let number = number as usize;
+        let column = match self {
+            Output::Star { replace, .. } => replace.get(number),
+            Output::Row(parts) => {
+                let mut columns =
+                    parts.iter().filter_map(|part| if let Part::Column(column) = part { Some(column) } else { None });
+                columns.nth(number)
+            }
+        };
+        column.map_or("", |column| &column.name)
+    }
+}
+
+/// A piece of a row.
+#[derive(Debug)]
+pub enum Part {
+    /// Columns that are constant, as they are written: `,"name":value`.
+    Constant(Vec<u8>),
+    Column(Column),
+}
+
+#[derive(Debug)]
+pub struct Column {
+    pub name: String,
+    /// `,"name":`
+    pub label: Vec<u8>,
+    pub node: u32,
+}
+
+/// A rule set made ready. Immutable.
+#[derive(Debug)]
+pub struct Program {
+    pub rules: Vec<LinkedRule>,
+    pub datasets: Vec<String>,
+    /// Every path that a rule names, dotted.
+    pub paths: Vec<String>,
+    pub trie: Trie,
+    /// By node of the trie: the readings of its path.
+    pub readings_of: Vec<Vec<(u32, Reading)>>,
+    pub readings: usize,
+    pub shapes: Shapes,
+    pub nodes: Vec<Node>,
+    pub arguments: Vec<u32>,
+    pub patterns: Vec<Pattern>,
+    pub sets: Vec<Set>,
+    pub texts: Vec<u8>,
+    pub index: Index,
+}
+
+const STACK_BYTES: usize = 64 << 20;
+
+impl Program {
+    /// Links physical rules. The error names the rule and what is not known.
+    pub fn link(rules: &[Vec<u8>]) -> Result<Program, String> {
+        std::thread::scope(|scope| {
+            // Expressions may be nested as deep as `physical::DEPTH_MAX`, which the caller's stack need not bear.
+            let work = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || {
+                let rules = rules.iter().map(|rule| physical::parse(rule)).collect::<Result<Vec<_>, _>>()?;
+                link(&rules)
+            });
+            let done = work.map_err(|error| format!("no thread to link on: {error}"))?.join();
+            done.unwrap_or_else(|_| Err("linking failed unexpectedly".to_owned()))
+        })
+    }
+}
+
+fn link(rules: &[Rule]) -> Result<Program, String> {
+    let mut names = std::collections::HashSet::new();
+    if let Some(twice) = rules.iter().find(|rule| !names.insert(&rule.name)) {
+        return Err(format!("rule `{}`: another rule has the same name", twice.name));
+    }
+    let mut paths = BTreeSet::new();
+    for rule in rules {
+        paths_of(rule, &mut paths);
+    }
+    let mut paths: Vec<Vec<String>> = paths.into_iter().collect();
+    paths.sort_by_cached_key(|path| (path.join("."), path.clone()));
+    let datasets: BTreeSet<&str> = rules.iter().map(|rule| rule.into.as_str()).collect();
+    let datasets: Vec<String> = datasets.into_iter().map(str::to_owned).collect();
+    let mut linker = Linker::new(&paths);
+    let mut builder = IndexBuilder::default();
+    let mut linked = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let filter = rule.filter.as_ref().map(|filter| linker.expression(filter));
+        let output = linker.output(&rule.select);
+        let dataset = datasets.partition_point(|name| *name < rule.into) as u32;
+        linked.push(LinkedRule { name: rule.name.clone(), dataset, output });
+        builder.add(filter);
+    }
+    let index = builder.build(&linker);
+    let (trie, nodes_of) = Trie::new(&paths);
+    let mut readings_of = vec![Vec::new(); nodes_of.iter().max().map_or(1, |last| *last as usize + 1)];
+    for (number, reading) in linker.readings.iter().enumerate() {
+        readings_of[nodes_of[reading.path as usize] as usize].push((number as u32, *reading));
+    }
+    linker.shapes.finish();
+    Ok(Program {
+        rules: linked,
+        datasets,
+        paths: paths.iter().map(|path| path.join(".")).collect(),
+        trie,
+        readings_of,
+        readings: linker.readings.len(),
+        shapes: linker.shapes,
+        nodes: linker.nodes,
+        arguments: linker.arguments,
+        patterns: linker.patterns,
+        sets: linker.sets,
+        texts: linker.texts,
+        index,
+    })
+}
+
+fn paths_of(rule: &Rule, paths: &mut BTreeSet<Vec<String>>) {
+    let columns = match &rule.select {
+        Select::Columns(columns) | Select::Star { replace: columns, .. } => columns,
+    };
+    let mut pending: Vec<&Expression> = columns.iter().map(|(_, value)| value).chain(&rule.filter).collect();
+    while let Some(expression) = pending.pop() {
+        match expression {
+            Expression::Field { path, .. } => {
+                paths.insert(path.clone());
+            }
+            Expression::Call { arguments, .. } => pending.extend(arguments),
+            Expression::Literal(_) => {}
+        }
+    }
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum NodeKey {
+    Literal(Type, Vec<u8>),
+    Reading(u32, u32),
+    Call(Op, u32, Vec<u32>),
+}
+
+/// What linking has made so far.
+pub struct Linker<'p> {
+    path_numbers: HashMap<&'p [String], u32>,
+    known: HashMap<NodeKey, u32>,
+    pub shapes: Shapes,
+    pub nodes: Vec<Node>,
+    /// By node: whether it can be failed NULL.
+    pub can_fail: Vec<bool>,
+    pub arguments: Vec<u32>,
+    readings: Vec<Reading>,
+    patterns: Vec<Pattern>,
+    pub sets: Vec<Set>,
+    pub texts: Vec<u8>,
+}
+
+impl<'p> Linker<'p> {
+    pub fn new(paths: &'p [Vec<String>]) -> Self {
+        Linker {
+            path_numbers: paths.iter().map(Vec::as_slice).zip(0..).collect(),
+            known: HashMap::new(),
+            shapes: Shapes::default(),
+            nodes: Vec::new(),
+            can_fail: Vec::new(),
+            arguments: Vec::new(),
+            readings: Vec::new(),
+            patterns: Vec::new(),
+            sets: Vec::new(),
+            texts: Vec::new(),
+        }
+    }
+
+    /// The node of an expression; the same for an equal one.
+    pub fn expression(&mut self, expression: &Expression) -> u32 {
+        match expression {
+            Expression::Literal(literal) => self.literal(literal),
+            Expression::Field { path, kind } => {
+                let path = self.path_numbers[path.as_slice()];
+                let shape = self.shapes.of(kind);
+                if let Some(node) = self.known.get(&NodeKey::Reading(path, shape)) {
+                    return *node;
+                }
+                self.readings.push(Reading { path, shape });
+                let node = Node::Reading(self.readings.len() as u32 - 1);
+                self.add(NodeKey::Reading(path, shape), node, false)
+            }
+            Expression::Call { op, kind, arguments } => self.call(*op, kind, arguments),
+        }
+    }
+
+    fn add(&mut self, key: NodeKey, node: Node, can_fail: bool) -> u32 {
+        let number = self.nodes.len() as u32;
+        self.nodes.push(node);
+        self.can_fail.push(can_fail);
+        self.known.insert(key, number);
+        number
+    }
+
+    fn literal(&mut self, literal: &Literal) -> u32 {
+        let stored = match literal {
+            Literal::Null => Vec::new(),
+            Literal::BigInt(number) | Literal::Timestamp(number) => number.to_le_bytes().to_vec(),
+            Literal::Double(number) => number.to_bits().to_le_bytes().to_vec(),
+            Literal::Boolean(flag) => vec![*flag as u8],
+            Literal::Varchar(text) => text.as_bytes().to_vec(),
+        };
+        let key = NodeKey::Literal(literal.kind(), stored);
+        if let Some(node) = self.known.get(&key) {
+            return *node;
+        }
+        let value = match literal {
+            Literal::Null => Value::Null,
+            Literal::BigInt(number) => Value::Integer(*number),
+            Literal::Timestamp(micros) => Value::Timestamp(*micros),
+            Literal::Double(number) => Value::Double(*number),
+            Literal::Boolean(flag) => Value::Boolean(*flag),
+            Literal::Varchar(text) => {
+                let start = self.texts.len() as u32;
+                self.texts.extend_from_slice(text.as_bytes());
+                Value::Text(Text { place: Place::Program, start, end: self.texts.len() as u32 })
+            }
+        };
+        self.add(key, Node::Constant(value), false)
+    }
+
+    fn call(&mut self, op: Op, kind: &Type, arguments: &[Expression]) -> u32 {
+        let nodes: Vec<u32> = match op {
+            // The literals of these are kept in a form of their own.
+            Op::In | Op::Like => {
+                let mut nodes = vec![self.expression(&arguments[0])];
+                nodes.extend(arguments[1..].iter().map(|argument| self.expression(argument)));
+                nodes
+            }
+            _ => arguments.iter().map(|argument| self.expression(argument)).collect(),
+        };
+        let shape = self.shapes.of(kind);
+        let key = NodeKey::Call(op, shape, nodes);
+        if let Some(node) = self.known.get(&key) {
+            return *node;
+        }
+        let NodeKey::Call(_, _, nodes) = &key else { return 0 };
+        let kinds: Vec<Type> = arguments.iter().map(Expression::kind).collect();
+        let given: Vec<&Type> = kinds.iter().collect();
+        let never = matches!(op, Op::IsNull | Op::IsNotNull | Op::Distinct | Op::NotDistinct);
+        let inherited = nodes.iter().any(|node| self.can_fail[*node as usize]);
+        let can_fail = op.can_fail(kind, &given) || (inherited && !never);
+        let first = self.arguments.len() as u32;
+        self.arguments.extend_from_slice(nodes);
+        let (count, extra) = (nodes.len() as u32, self.extra(op, nodes.clone().as_slice(), arguments));
+        let from = kinds.first().map_or(0, |kind| self.shapes.of(kind));
+        self.add(key, Node::Call(Call { op, shape, from, first, count, extra }), can_fail)
+    }
+
+    fn extra(&mut self, op: Op, nodes: &[u32], arguments: &[Expression]) -> u32 {
+        if op == Op::In {
+            self.sets.push(self.set(&nodes[1..]));
+            return self.sets.len() as u32 - 1;
+        }
+        if let (Op::Like, [_, Expression::Literal(Literal::Varchar(pattern)), Expression::Literal(Literal::Varchar(escape))]) =
+            (op, arguments)
+            && let Ok(pattern) = Pattern::new(pattern, escape)
+        {
+            self.patterns.push(pattern);
+            return self.patterns.len() as u32 - 1;
+        }
+        0
+    }
+
+    fn set(&self, nodes: &[u32]) -> Set {
+        let values: Vec<Value> = nodes.iter().filter_map(|node| self.constant(*node)).collect();
+        if values.iter().all(|value| matches!(value, Value::Integer(_))) {
+            let mut integers: Vec<i64> = values.iter().filter_map(|value| self.integer(*value)).collect();
+            integers.sort_unstable();
+            integers.dedup();
+            return Set::Integers(integers);
+        }
+        let texts: BTreeSet<&str> = values.iter().filter_map(|value| self.text(*value)).collect();
+        if texts.is_empty() { Set::Values(values) } else { Set::Texts(KeyTable::new(texts.into_iter())) }
+    }
+
+    pub fn constant(&self, node: u32) -> Option<Value> {
+        match self.nodes[node as usize] {
+            Node::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn integer(&self, value: Value) -> Option<i64> {
+        match value {
+            Value::Integer(integer) => Some(integer),
+            _ => None,
+        }
+    }
+
+    /// The text of a literal.
+    pub fn text(&self, value: Value) -> Option<&str> {
+        match value {
+            Value::Text(text) => std::str::from_utf8(&self.texts[text.start as usize..text.end as usize]).ok(),
+            _ => None,
+        }
+    }
+
+    fn output(&mut self, select: &Select) -> Output {
+        match select {
+            Select::Star { exclude, replace } => Output::Star {
+                exclude: exclude.iter().map(|name| name.as_bytes().to_vec()).collect(),
+                replace: replace.iter().map(|(name, value)| self.column(name, value)).collect(),
+            },
+            Select::Columns(columns) => {
+                let mut parts: Vec<Part> = Vec::new();
+                for (name, value) in columns {
+                    let column = self.column(name, value);
+                    let Some(value) = self.constant(column.node) else {
+                        parts.push(Part::Column(column));
+                        continue;
+                    };
+                    let mut written = column.label;
+                    if !self.write_constant(value, &mut written) {
+                        continue;
+                    }
+                    match parts.last_mut() {
+                        Some(Part::Constant(before)) => before.extend_from_slice(&written),
+                        _ => parts.push(Part::Constant(written)),
+                    }
+                }
+                Output::Row(parts)
+            }
+        }
+    }
+
+    fn column(&mut self, name: &str, value: &Expression) -> Column {
+        let mut label = vec![b','];
+        json::write_string(name.as_bytes(), &mut label);
+        label.push(b':');
+        Column { name: name.to_owned(), label, node: self.expression(value) }
+    }
+
+    fn write_constant(&self, value: Value, out: &mut Vec<u8>) -> bool {
+        let texts = crate::value::Texts { event: &[], made: &[], program: &self.texts };
+        crate::project::write_scalar(texts, value, out)
+    }
+}

@@ -1,0 +1,133 @@
+//! The operations of physical rules: their names, what they take, and whether they can fail.
+
+use crate::types::Type;
+
+macro_rules! operations {
+    ($($variant:ident $name:literal)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Op { $($variant),* }
+
+        impl Op {
+            pub const ALL: &'static [Op] = &[$(Op::$variant),*];
+
+            /// The name in a physical rule.
+            pub fn name(self) -> &'static str {
+                match self { $(Op::$variant => $name),* }
+            }
+        }
+    };
+}
+
+operations! {
+    And "and" Or "or" Not "not"
+    Eq "eq" Ne "ne" Lt "lt" Le "le" Gt "gt" Ge "ge"
+    Distinct "distinct" NotDistinct "not_distinct" IsNull "is_null" IsNotNull "is_not_null"
+    In "in" Like "like"
+    Add "add" Sub "sub" Mul "mul" Div "div" IntDiv "int_div" Mod "mod" Neg "neg"
+    Concat "concat" Case "case" Coalesce "coalesce" Nullif "nullif" Cast "cast" TryCast "try_cast"
+    Lower "lower" Upper "upper" Trim "trim" Ltrim "ltrim" Rtrim "rtrim"
+    Length "length" Substring "substring" Replace "replace" StartsWith "starts_with" Contains "contains"
+    StructGet "struct_get" ListGet "list_get"
+}
+
+impl Op {
+    pub fn from_name(name: &str) -> Option<Op> {
+        Op::ALL.iter().copied().find(|op| op.name() == name)
+    }
+
+    /// Checks the types of the arguments and of the result; says what would be valid.
+    pub fn check(self, result: &Type, arguments: &[&Type]) -> Result<(), &'static str> {
+        use Type::*;
+        let all = |valid: &Type| arguments.iter().all(|given| given.fits(valid));
+        let count = arguments.len();
+        let gives = |valid: &Type| result == valid;
+        let numbers = (gives(&BigInt) && all(&BigInt)) || (gives(&Double) && all(&Double));
+        let one_type = arguments.iter().all(|given| given.fits(result));
+        let (ok, valid) = match self {
+            Op::And | Op::Or => (count >= 1 && all(&Boolean) && gives(&Boolean), "BOOLEAN, BOOLEAN, … → BOOLEAN"),
+            Op::Not => (count == 1 && all(&Boolean) && gives(&Boolean), "BOOLEAN → BOOLEAN"),
+            Op::Eq | Op::Ne | Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Distinct | Op::NotDistinct => {
+                (count == 2 && same_comparable(arguments) && gives(&Boolean), "two comparable values of one type → BOOLEAN")
+            }
+            Op::IsNull | Op::IsNotNull => (count == 1 && gives(&Boolean), "one value → BOOLEAN"),
+            Op::In => (count >= 1 && same_comparable(arguments) && gives(&Boolean), "a value and literals of its type → BOOLEAN"),
+            Op::Like => (count == 3 && all(&Varchar) && gives(&Boolean), "VARCHAR, pattern, escape → BOOLEAN"),
+            Op::Add | Op::Sub | Op::Mul | Op::Mod => (count == 2 && numbers, "two BIGINT or two DOUBLE → the same"),
+            Op::Div => (count == 2 && gives(&Double) && all(&Double), "two DOUBLE → DOUBLE"),
+            Op::IntDiv => (count == 2 && gives(&BigInt) && all(&BigInt), "two BIGINT → BIGINT"),
+            Op::Neg => (count == 1 && numbers, "BIGINT or DOUBLE → the same"),
+            Op::Concat => (count >= 1 && all(&Varchar) && gives(&Varchar), "VARCHAR, VARCHAR, … → VARCHAR"),
+            Op::Case => (check_case(result, arguments), "BOOLEAN, value, …, else → the type of the values"),
+            Op::Coalesce => (count >= 1 && one_type, "values of one type → that type"),
+            Op::Nullif => (count == 2 && one_type && same_comparable(arguments), "two comparable values of one type → that type"),
+            Op::Cast | Op::TryCast => (count == 1 && castable(arguments[0], result), "a pair of the table of casts"),
+            Op::Lower | Op::Upper => (count == 1 && all(&Varchar) && gives(&Varchar), "VARCHAR → VARCHAR"),
+            Op::Trim | Op::Ltrim | Op::Rtrim => {
+                ((count == 1 || count == 2) && all(&Varchar) && gives(&Varchar), "VARCHAR, optional VARCHAR → VARCHAR")
+            }
+            Op::Length => {
+                (count == 1 && gives(&BigInt) && matches!(arguments[0], Varchar | List(_) | Null), "VARCHAR or list → BIGINT")
+            }
+            Op::Substring => {
+                let whole = arguments.iter().skip(1).all(|given| given.fits(&BigInt));
+                let ok = (count == 2 || count == 3) && whole && arguments[0].fits(&Varchar) && gives(&Varchar);
+                (ok, "VARCHAR, BIGINT, optional BIGINT → VARCHAR")
+            }
+            Op::Replace => (count == 3 && all(&Varchar) && gives(&Varchar), "VARCHAR, VARCHAR, VARCHAR → VARCHAR"),
+            Op::StartsWith | Op::Contains => (count == 2 && all(&Varchar) && gives(&Boolean), "VARCHAR, VARCHAR → BOOLEAN"),
+            Op::StructGet => (count == 2 && arguments[1] == &Varchar, "struct, name → the type of that field"),
+            Op::ListGet => (count == 2 && check_list_get(result, arguments), "list, BIGINT → the type of its items"),
+        };
+        if ok { Ok(()) } else { Err(valid) }
+    }
+
+    /// Whether the operation itself can fail where its arguments did not.
+    pub fn can_fail(self, result: &Type, arguments: &[&Type]) -> bool {
+        match self {
+            Op::Add | Op::Sub | Op::Mul | Op::Mod | Op::Neg => *result == Type::BigInt,
+            Op::IntDiv | Op::Substring => true,
+            Op::Cast => !total_cast(arguments[0], result),
+            _ => false,
+        }
+    }
+}
+
+fn same_comparable(arguments: &[&Type]) -> bool {
+    let mut known = arguments.iter().filter(|given| ***given != Type::Null);
+    let Some(first) = known.next() else { return true };
+    first.comparable() && known.all(|given| given == first)
+}
+
+fn check_case(result: &Type, arguments: &[&Type]) -> bool {
+    let Some((other, branches)) = arguments.split_last() else { return false };
+    let (pairs, rest) = branches.as_chunks::<2>();
+    let fits = |pair: &[&Type; 2]| pair[0].fits(&Type::Boolean) && pair[1].fits(result);
+    rest.is_empty() && !pairs.is_empty() && other.fits(result) && pairs.iter().all(fits)
+}
+
+fn check_list_get(result: &Type, arguments: &[&Type]) -> bool {
+    let item = match arguments[0] {
+        Type::List(item) => **item == *result,
+        Type::Null => true,
+        _ => false,
+    };
+    item && arguments[1].fits(&Type::BigInt)
+}
+
+fn plain(given: &Type) -> bool {
+    matches!(given, Type::BigInt | Type::Double | Type::Boolean | Type::Varchar)
+}
+
+fn castable(from: &Type, to: &Type) -> bool {
+    use Type::*;
+    from.fits(to)
+        || (plain(from) && plain(to))
+        || matches!((from, to), (Varchar, Timestamp) | (Timestamp, Varchar))
+        || (*from == Json && *to != Null)
+}
+
+fn total_cast(from: &Type, to: &Type) -> bool {
+    use Type::*;
+    from.fits(to) || matches!((from, to), (BigInt | Boolean, _) | (Double, Boolean | Varchar) | (Timestamp, Varchar))
+}

@@ -1,0 +1,295 @@
+//! Physical rules as they stand in a snapshot (`docs/formats/physical-rule.md`): parsed and type-checked, not yet linked.
+
+use serde_json::Value as Json;
+
+use crate::functions::like::Pattern;
+use crate::functions::timestamp;
+use crate::json;
+use crate::op::Op;
+use crate::types::Type;
+
+/// The only format that this reader knows.
+const FORMAT: u64 = 1;
+/// Expressions and types nested deeper than this are refused, so that nothing that walks them can exhaust the stack.
+pub const DEPTH_MAX: usize = 1_000;
+/// The JSON of one expression takes two levels of nesting, and a rule has a few around it.
+const JSON_DEPTH_MAX: usize = 2 * DEPTH_MAX + 64;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    pub name: String,
+    pub from: String,
+    pub into: String,
+    pub filter: Option<Expression>,
+    pub select: Select,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Select {
+    Columns(Vec<(String, Expression)>),
+    Star { exclude: Vec<String>, replace: Vec<(String, Expression)> },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expression {
+    Field { path: Vec<String>, kind: Type },
+    Literal(Literal),
+    Call { op: Op, kind: Type, arguments: Vec<Expression> },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    Null,
+    BigInt(i64),
+    Double(f64),
+    Boolean(bool),
+    Varchar(String),
+    Timestamp(i64),
+}
+
+impl Expression {
+    pub fn kind(&self) -> Type {
+        match self {
+            Expression::Field { kind, .. } | Expression::Call { kind, .. } => kind.clone(),
+            Expression::Literal(literal) => literal.kind(),
+        }
+    }
+}
+
+impl Literal {
+    pub fn kind(&self) -> Type {
+        match self {
+            Literal::Null => Type::Null,
+            Literal::BigInt(_) => Type::BigInt,
+            Literal::Double(_) => Type::Double,
+            Literal::Boolean(_) => Type::Boolean,
+            Literal::Varchar(_) => Type::Varchar,
+            Literal::Timestamp(_) => Type::Timestamp,
+        }
+    }
+}
+
+/// Reads one physical rule. The error names the rule, the part of it, and what is not known.
+///
+/// The call needs a stack of a few megabytes: `link` runs it on a thread of its own.
+pub fn parse(text: &[u8]) -> Result<Rule, String> {
+    check_depth(text)?;
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    reader.disable_recursion_limit();
+    let read = reader.into_iter::<Json>().next().ok_or("a rule is empty")?;
+    let rule = read.map_err(|error| format!("a rule is not JSON: {error}"))?;
+    let name = rule["name"].as_str().ok_or("a rule has no name: `name` must be a text")?.to_owned();
+    parse_named(&rule, &name).map_err(|error| format!("rule `{name}`: {error}"))
+}
+
+fn check_depth(text: &[u8]) -> Result<(), String> {
+    json::check(text).map_err(|error| format!("a rule is not JSON: {} at byte {}", error.reason.name(), error.at))?;
+    if json::depth(text) > JSON_DEPTH_MAX {
+        return Err(format!("a rule is nested deeper than {DEPTH_MAX} expressions"));
+    }
+    Ok(())
+}
+
+fn parse_named(rule: &Json, name: &str) -> Result<Rule, String> {
+    if rule["format"].as_u64() != Some(FORMAT) {
+        return Err(format!("format {} is not known; this kernel reads format {FORMAT}", rule["format"]));
+    }
+    if name.is_empty() || name.len() > u16::MAX as usize {
+        return Err(format!("its name has {} bytes; valid are 1 to {}", name.len(), u16::MAX));
+    }
+    let text = |key: &str| rule[key].as_str().map(str::to_owned).ok_or(format!("`{key}` must be a text, not {}", rule[key]));
+    let filter = match &rule["where"] {
+        Json::Null => None,
+        filter => Some(expression(filter, 1).map_err(|error| format!("where: {error}"))?),
+    };
+    if let Some(kind) = filter.as_ref().map(Expression::kind).filter(|kind| !kind.fits(&Type::Boolean)) {
+        return Err(format!("where: its type is {kind}; valid is BOOLEAN"));
+    }
+    Ok(Rule { name: name.to_owned(), from: text("from")?, into: text("into")?, filter, select: select(&rule["select"])? })
+}
+
+fn select(select: &Json) -> Result<Select, String> {
+    if let Some(list) = select.as_array() {
+        return Ok(Select::Columns(columns(list)?));
+    }
+    if select["star"] != Json::Bool(true) {
+        return Err(format!("select: {} is neither a list of columns nor a star", shown(select)));
+    }
+    let exclude = match &select["exclude"] {
+        Json::Null => Vec::new(),
+        Json::Array(names) => names.iter().map(column_name).collect::<Result<_, _>>()?,
+        other => return Err(format!("select: `exclude` must be a list of columns, not {}", shown(other))),
+    };
+    let replace = match &select["replace"] {
+        Json::Null => Vec::new(),
+        Json::Array(list) => columns(list)?,
+        other => return Err(format!("select: `replace` must be a list of columns, not {}", shown(other))),
+    };
+    Ok(Select::Star { exclude, replace })
+}
+
+fn column_name(name: &Json) -> Result<String, String> {
+    name.as_str().map(str::to_owned).ok_or_else(|| format!("select: {} is not the name of a column", shown(name)))
+}
+
+fn columns(list: &[Json]) -> Result<Vec<(String, Expression)>, String> {
+    let mut columns: Vec<(String, Expression)> = Vec::with_capacity(list.len());
+    let mut names = std::collections::HashSet::new();
+    for item in list {
+        let Some([name, value]) = item.as_array().map(Vec::as_slice) else {
+            return Err(format!("select: {} is not [column, expression]", shown(item)));
+        };
+        let name = column_name(name)?;
+        let value = expression(value, 1).map_err(|error| format!("column `{name}`: {error}"))?;
+        if !names.insert(name.clone()) {
+            return Err(format!("select: the column `{name}` stands twice"));
+        }
+        columns.push((name, value));
+    }
+    Ok(columns)
+}
+
+fn expression(stored: &Json, depth: usize) -> Result<Expression, String> {
+    if depth > DEPTH_MAX {
+        return Err(format!("nested deeper than {DEPTH_MAX} expressions"));
+    }
+    let form = stored.as_array().map(Vec::as_slice).unwrap_or_default();
+    match form {
+        [Json::String(form), path, kind] if form == "field" => field(path, kind),
+        [Json::String(form), kind, value] if form == "literal" => literal(kind, value).map(Expression::Literal),
+        [Json::String(form), Json::String(op), kind, Json::Array(arguments)] if form == "call" => {
+            let op =
+                Op::from_name(op).ok_or_else(|| format!("operation `{op}` is not known; known are {}", known_operations()))?;
+            call(op, type_of(kind, 0)?, arguments, depth)
+        }
+        _ => Err(format!("{} is not an expression; valid are field, literal and call", shown(stored))),
+    }
+}
+
+fn field(path: &Json, kind: &Json) -> Result<Expression, String> {
+    let keys: Option<Vec<String>> =
+        path.as_array().and_then(|keys| keys.iter().map(|key| key.as_str().map(str::to_owned)).collect());
+    let path = keys.filter(|keys| !keys.is_empty()).ok_or_else(|| format!("{} is not a path: a list of keys", shown(path)))?;
+    if path.len() > DEPTH_MAX {
+        return Err(format!("a path has {} keys; valid are at most {DEPTH_MAX}", path.len()));
+    }
+    let kind = type_of(kind, 0)?;
+    if kind == Type::Null {
+        return Err(format!("the field {} has the type NULL", path.join(".")));
+    }
+    Ok(Expression::Field { path, kind })
+}
+
+fn literal(kind: &Json, value: &Json) -> Result<Literal, String> {
+    let refused = || format!("{} is not a literal of type {}", shown(value), shown(kind));
+    let literal = match kind.as_str() {
+        Some("NULL") if value.is_null() => Some(Literal::Null),
+        Some("BIGINT") => value.as_i64().map(Literal::BigInt),
+        Some("DOUBLE") => value.as_f64().filter(|number| number.is_finite()).map(Literal::Double),
+        Some("BOOLEAN") => value.as_bool().map(Literal::Boolean),
+        Some("VARCHAR") => value.as_str().map(|text| Literal::Varchar(text.to_owned())),
+        Some("TIMESTAMP") => value.as_i64().and_then(timestamp::in_range).map(Literal::Timestamp),
+        _ => None,
+    };
+    literal.ok_or_else(refused)
+}
+
+fn call(op: Op, kind: Type, stored: &[Json], depth: usize) -> Result<Expression, String> {
+    let arguments = stored.iter().map(|argument| expression(argument, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+    let kinds: Vec<Type> = arguments.iter().map(Expression::kind).collect();
+    let given: Vec<&Type> = kinds.iter().collect();
+    op.check(&kind, &given).map_err(|valid| {
+        let given: Vec<String> = kinds.iter().map(Type::to_string).collect();
+        format!("`{}` takes {valid}, not {} → {kind}", op.name(), given.join(", "))
+    })?;
+    match op {
+        Op::In => check_in(&arguments)?,
+        Op::Like => check_like(&arguments)?,
+        Op::StructGet => check_struct_get(&kind, &kinds[0], &arguments[1])?,
+        _ => {}
+    }
+    Ok(Expression::Call { op, kind, arguments })
+}
+
+fn check_in(arguments: &[Expression]) -> Result<(), String> {
+    let literal = |argument: &Expression| matches!(argument, Expression::Literal(literal) if *literal != Literal::Null);
+    if arguments[1..].iter().all(literal) { Ok(()) } else { Err("`in` takes literals that are not NULL".to_owned()) }
+}
+
+fn check_like(arguments: &[Expression]) -> Result<(), String> {
+    let (Expression::Literal(Literal::Varchar(pattern)), Expression::Literal(Literal::Varchar(escape))) =
+        (&arguments[1], &arguments[2])
+    else {
+        return Err("`like` takes a literal pattern and a literal escape".to_owned());
+    };
+    Pattern::new(pattern, escape).map(|_| ())
+}
+
+fn check_struct_get(kind: &Type, given: &Type, name: &Expression) -> Result<(), String> {
+    let Expression::Literal(Literal::Varchar(name)) = name else {
+        return Err("`struct_get` takes a literal name".to_owned());
+    };
+    let Type::Struct(fields) = given else {
+        return if *given == Type::Null { Ok(()) } else { Err(format!("`struct_get` takes a struct, not {given}")) };
+    };
+    match fields.iter().find(|(known, _)| known == name) {
+        Some((_, inner)) if inner == kind => Ok(()),
+        Some((_, inner)) => Err(format!("the field `{name}` of {given} is {inner}, not {kind}")),
+        None => Err(format!("{given} has no field `{name}`")),
+    }
+}
+
+fn type_of(stored: &Json, depth: usize) -> Result<Type, String> {
+    if depth > DEPTH_MAX {
+        return Err(format!("a type is nested deeper than {DEPTH_MAX} levels"));
+    }
+    let known = match stored {
+        Json::String(name) => match name.as_str() {
+            "NULL" => Some(Type::Null),
+            "BIGINT" => Some(Type::BigInt),
+            "DOUBLE" => Some(Type::Double),
+            "BOOLEAN" => Some(Type::Boolean),
+            "VARCHAR" => Some(Type::Varchar),
+            "TIMESTAMP" => Some(Type::Timestamp),
+            "JSON" => Some(Type::Json),
+            _ => None,
+        },
+        Json::Object(entries) if entries.len() == 1 => match (entries.get("list"), entries.get("struct")) {
+            (Some(item), None) => Some(Type::List(Box::new(type_of(item, depth + 1)?))),
+            (None, Some(Json::Array(fields))) => Some(Type::Struct(struct_fields(fields, depth)?)),
+            _ => None,
+        },
+        _ => None,
+    };
+    known.ok_or_else(|| {
+        format!("{} is not a type; valid are BIGINT, DOUBLE, BOOLEAN, VARCHAR, TIMESTAMP, JSON, list and struct", shown(stored))
+    })
+}
+
+fn struct_fields(stored: &[Json], depth: usize) -> Result<Vec<(String, Type)>, String> {
+    let mut fields: Vec<(String, Type)> = Vec::with_capacity(stored.len());
+    let mut names = std::collections::HashSet::new();
+    for field in stored {
+        let Some([Json::String(name), kind]) = field.as_array().map(Vec::as_slice) else {
+            return Err(format!("{} is not [name, type]", shown(field)));
+        };
+        if !names.insert(name) {
+            return Err(format!("a struct has two fields `{name}`"));
+        }
+        fields.push((name.clone(), type_of(kind, depth + 1)?));
+    }
+    Ok(fields)
+}
+
+fn known_operations() -> String {
+    Op::ALL.iter().map(|op| op.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// JSON for an error text, cut off where it is long.
+fn shown(stored: &Json) -> String {
+    let text = stored.to_string();
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,78 @@
+//! Python front of `link` and `run`.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use super::result::BatchResult;
+use crate::link::Program;
+use crate::run::{self, Origin, Pool};
+
+/// A linked rule set and the memory that its runs reuse.
+pub struct Linked {
+    pub program: Program,
+    pool: Pool,
+}
+
+#[pyclass(name = "Program", module = "headwater.kernel._native", frozen)]
+pub struct PyProgram {
+    pub linked: Arc<Linked>,
+}
+
+#[pymethods]
+impl PyProgram {
+    #[new]
+    fn new(py: Python<'_>, rules: Vec<Vec<u8>>) -> PyResult<Self> {
+        let program = py.detach(|| Program::link(&rules)).map_err(PyValueError::new_err)?;
+        Ok(PyProgram { linked: Arc::new(Linked { program, pool: Pool::default() }) })
+    }
+
+    #[getter]
+    fn rule_names(&self) -> Vec<&str> {
+        self.linked.program.rules.iter().map(|rule| rule.name.as_str()).collect()
+    }
+
+    #[getter]
+    fn datasets(&self) -> Vec<&str> {
+        self.linked.program.datasets.iter().map(String::as_str).collect()
+    }
+
+    #[getter]
+    fn field_paths(&self) -> Vec<&str> {
+        self.linked.program.paths.iter().map(String::as_str).collect()
+    }
+
+    fn run(&self, py: Python<'_>, batch: &Bound<'_, PyAny>) -> PyResult<BatchResult> {
+        let Linked { program, pool } = &*self.linked;
+        let ran = if let Ok(lines) = batch.cast::<PyBytes>() {
+            let lines = lines.as_bytes();
+            py.detach(|| run::run_lines(program, pool, lines))
+        } else if let Ok(list) = batch.cast::<PyList>() {
+            let held: Vec<Bound<'_, PyBytes>> = list.iter().map(|item| item.cast_into::<PyBytes>()).collect::<Result<_, _>>()?;
+            let items: Vec<&[u8]> = held.iter().map(|item| item.as_bytes()).collect();
+            py.detach(|| run::run_items(program, pool, &items))
+        } else {
+            let given = batch.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("a batch is bytes (NDJSON) or a list of bytes, not {given}")));
+        };
+        Ok(BatchResult::new(&self.linked, ran))
+    }
+
+    fn run_records(
+        &self,
+        py: Python<'_>,
+        records: &[u8],
+        topic: &str,
+        partition: u32,
+        first_offset: u64,
+        snapshot: u32,
+    ) -> PyResult<BatchResult> {
+        let Linked { program, pool } = &*self.linked;
+        let origin = Origin { topic, partition, first_offset, snapshot };
+        let ran = py.detach(|| run::run_records(program, pool, records, origin));
+        let ran = ran.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(BatchResult::new(&self.linked, ran))
+    }
+}

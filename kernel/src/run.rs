@@ -1,0 +1,320 @@
+//! A batch through a program.
+
+use std::sync::Mutex;
+
+use crate::eval::Memory;
+use crate::json::{self, Malformed, Parsed, Span};
+use crate::link::Program;
+use crate::op::Op;
+use crate::read::{Flags, Reader};
+use crate::record::{RecordError, RecordRef};
+use crate::scan::{self, Found, Scanned};
+use crate::star::Collapser;
+
+/// Events longer than this are rejected: offsets inside them have 32 bits.
+const EVENT_BYTES_MAX: usize = u32::MAX as usize - 1;
+const REASON_NOT_AN_OBJECT: &str = "not_an_object";
+const REASON_TOO_LONG: &str = "too_long";
+
+/// What one rule counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCounts {
+    pub matched: u64,
+    pub where_errors: u64,
+    pub failed: u64,
+    pub not_finite: u64,
+}
+
+/// What one path counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldCounts {
+    pub coerced: u64,
+    pub type_errors: u64,
+}
+
+impl RuleCounts {
+    pub fn add(&mut self, other: &RuleCounts) {
+        self.matched += other.matched;
+        self.where_errors += other.where_errors;
+        self.failed += other.failed;
+        self.not_finite += other.not_finite;
+    }
+}
+
+impl FieldCounts {
+    pub fn add(&mut self, other: &FieldCounts) {
+        self.coerced += other.coerced;
+        self.type_errors += other.type_errors;
+    }
+}
+
+/// Where an event stands: its line or record, and its range in the batch or item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub index: usize,
+    pub start: usize,
+    pub end: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reject {
+    pub position: Position,
+    pub reason: &'static str,
+    pub offset: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub position: Position,
+    pub rule: u32,
+    /// The number of the column among those of the rule that are not constant.
+    pub column: u32,
+    pub op: Op,
+}
+
+/// What a batch gave.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub events: u64,
+    /// By dataset: rows and their bytes; only those with rows.
+    pub outputs: Vec<(u32, u64, Vec<u8>)>,
+    pub rules: Vec<(u32, RuleCounts)>,
+    pub fields: Vec<(u32, FieldCounts)>,
+    pub rejects: Vec<Reject>,
+    pub failures: Vec<Failure>,
+}
+
+/// Memory for running, kept from batch to batch.
+#[derive(Default)]
+pub struct Pool {
+    idle: Mutex<Vec<State>>,
+}
+
+/// States kept for threads that run at once; further ones are made when needed.
+const IDLE_STATES_MAX: usize = 16;
+
+impl Pool {
+    fn take(&self) -> State {
+        self.idle.lock().map(|mut idle| idle.pop()).ok().flatten().unwrap_or_default()
+    }
+
+    fn give(&self, state: State) {
+        if let Ok(mut idle) = self.idle.lock()
+            && idle.len() < IDLE_STATES_MAX
+        {
+            idle.push(state);
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct State {
+    pub memory: Memory,
+    pub found: Found,
+    pub collapser: Collapser,
+    /// The ranges to leave out of the event for `*`, and the epoch that they are of.
+    pub cuts: (Vec<(usize, usize)>, u32),
+    /// By key of the index: the number of its literal, and the epoch that it is of.
+    pub keys: Vec<(KeyState, u32)>,
+    pub groups: Vec<u32>,
+    pub matched: Vec<u32>,
+    /// By path: what this event counted.
+    pub flags: Vec<Flags>,
+    pub fields: Vec<FieldCounts>,
+    pub rules: Vec<RuleCounts>,
+    pub outputs: Vec<(u64, Vec<u8>)>,
+    /// The event with its line ends replaced by spaces.
+    pub one_line: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub enum KeyState {
+    #[default]
+    Null,
+    /// A value that no rule compares it with.
+    Other,
+    Literal(u32),
+}
+
+/// NDJSON: blank lines are passed over but numbered.
+pub fn run_lines(program: &Program, pool: &Pool, batch: &[u8]) -> Batch {
+    let mut run = Run::new(program, pool);
+    let utf8 = simdutf8::basic::from_utf8(batch).is_ok();
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', batch).chain(std::iter::once(batch.len()));
+    for (index, end) in ends.enumerate() {
+        run.event(Position { index, start, end }, &batch[start..end], utf8, None);
+        start = end + 1;
+    }
+    run.finish()
+}
+
+/// One event an item.
+pub fn run_items(program: &Program, pool: &Pool, items: &[&[u8]]) -> Batch {
+    let mut run = Run::new(program, pool);
+    for (index, item) in items.iter().enumerate() {
+        run.event(Position { index, start: 0, end: item.len() }, item, false, None);
+    }
+    run.finish()
+}
+
+/// Where a batch of records comes from: the origin of records that are their own.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    pub topic: &'a str,
+    pub partition: u32,
+    pub first_offset: u64,
+    pub snapshot: u32,
+}
+
+/// A batch of records; outputs are batches of records.
+pub fn run_records(program: &Program, pool: &Pool, batch: &[u8], origin: Origin) -> Result<Batch, RecordError> {
+    let mut run = Run::new(program, pool);
+    let mut at = 0;
+    let mut index = 0;
+    while at < batch.len() {
+        let (mut record, end) = RecordRef::parse(batch, at)?;
+        if record.origin_topic.is_empty() {
+            record.origin_topic = origin.topic;
+            record.origin_partition = origin.partition;
+            record.origin_offset = origin.first_offset.wrapping_add(index as u64);
+        }
+        record.snapshot = origin.snapshot;
+        let payload = record.payload;
+        run.event(Position { index, start: end - payload.len(), end }, payload, false, Some(record));
+        at = end;
+        index += 1;
+    }
+    match run.error.take() {
+        Some(error) => Err(error),
+        None => Ok(run.finish()),
+    }
+}
+
+/// A batch on its way through a program.
+pub struct Run<'p> {
+    pub program: &'p Program,
+    pub pool: &'p Pool,
+    pub state: State,
+    pub batch: Batch,
+    pub error: Option<RecordError>,
+}
+
+/// One event that was found to be well-formed.
+#[derive(Clone, Copy)]
+pub struct Event<'e> {
+    pub position: Position,
+    pub text: &'e [u8],
+    pub span: Span,
+    pub header: Option<RecordRef<'e>>,
+}
+
+impl<'p> Run<'p> {
+    fn new(program: &'p Program, pool: &'p Pool) -> Self {
+        let mut state = pool.take();
+        state.fields.resize(program.paths.len(), FieldCounts::default());
+        state.flags.resize(program.paths.len(), Flags::default());
+        state.rules.resize(program.rules.len(), RuleCounts::default());
+        state.outputs.resize_with(program.datasets.len(), Default::default);
+        state.keys.resize(program.index.keys.len(), (KeyState::Null, 0));
+        Run { program, pool, state, batch: Batch::default(), error: None }
+    }
+
+    fn finish(mut self) -> Batch {
+        let state = &mut self.state;
+        let counted = state.rules.iter_mut().enumerate().filter(|(_, counts)| **counts != RuleCounts::default());
+        self.batch.rules = counted.map(|(rule, counts)| (rule as u32, std::mem::take(counts))).collect();
+        let counted = state.fields.iter_mut().enumerate().filter(|(_, counts)| **counts != FieldCounts::default());
+        self.batch.fields = counted.map(|(path, counts)| (path as u32, std::mem::take(counts))).collect();
+        for (dataset, (rows, bytes)) in state.outputs.iter_mut().enumerate().filter(|(_, output)| output.0 > 0) {
+            let next = Vec::with_capacity(bytes.len());
+            self.batch.outputs.push((dataset as u32, std::mem::take(rows), std::mem::replace(bytes, next)));
+        }
+        self.pool.give(self.state);
+        self.batch
+    }
+
+    fn event(&mut self, position: Position, text: &[u8], utf8: bool, header: Option<RecordRef>) {
+        if header.is_none() && text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
+            return;
+        }
+        self.batch.events += 1;
+        let (reason, offset) = match self.scan(text, utf8) {
+            Ok(Scanned::Object(span)) => return self.object(Event { position, text, span, header }),
+            Ok(Scanned::Other(span)) => (REASON_NOT_AN_OBJECT, span.start),
+            Err(Some(Malformed { reason, at })) => (reason.name(), at),
+            Err(None) => (REASON_TOO_LONG, EVENT_BYTES_MAX),
+        };
+        self.batch.rejects.push(Reject { position, reason, offset });
+    }
+
+    fn scan(&mut self, text: &[u8], utf8: bool) -> Result<Scanned, Option<Malformed>> {
+        if text.len() > EVENT_BYTES_MAX {
+            return Err(None);
+        }
+        let mut scan = || -> Parsed<Scanned> {
+            if !utf8 {
+                json::check_utf8(text)?;
+            }
+            scan::scan(&self.program.trie, text, &mut self.state.found, &mut self.state.one_line)
+        };
+        scan().map_err(Some)
+    }
+
+    fn object(&mut self, event: Event) {
+        let range = &event.text[event.span.start..event.span.end];
+        if memchr::memchr2(b'\n', b'\r', range).is_none() {
+            return self.apply(event);
+        }
+        let mut one_line = std::mem::take(&mut self.state.one_line);
+        one_line.clear();
+        one_line.extend(event.text.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+        self.apply(Event { text: &one_line, ..event });
+        one_line.clear();
+        self.state.one_line = one_line;
+    }
+
+    /// Runs the rules on an event that is one line.
+    fn apply(&mut self, event: Event) {
+        self.state.memory.begin(self.program);
+        self.read(event.text);
+        self.find(event.text);
+        let mut matched = std::mem::take(&mut self.state.matched);
+        matched.sort_unstable();
+        for &rule in &matched {
+            self.output(rule, event);
+        }
+        matched.clear();
+        self.state.matched = matched;
+    }
+
+    /// Reads every field that a rule names, and counts.
+    fn read(&mut self, text: &[u8]) {
+        let State { memory, found, fields, .. } = &mut self.state;
+        let program = self.program;
+        found.for_each(|node, span| {
+            let mut flags = Flags::default();
+            let readings = &program.readings_of[node as usize];
+            for (number, reading) in readings {
+                let mut reader = Reader {
+                    shapes: &program.shapes,
+                    event: text,
+                    made: &mut memory.made,
+                    flags: Flags::default(),
+                    members: &mut memory.members,
+                };
+                let value = reader.read(span, reading.shape);
+                flags.coerced |= reader.flags.coerced;
+                flags.type_error |= reader.flags.type_error;
+                memory.readings[*number as usize] = (value, memory.epoch);
+            }
+            if flags != Flags::default()
+                && let Some((_, reading)) = readings.first()
+            {
+                let counts = &mut fields[reading.path as usize];
+                counts.coerced += flags.coerced as u64;
+                counts.type_errors += flags.type_error as u64;
+            }
+        });
+    }
+}
