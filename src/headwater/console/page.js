@@ -6,6 +6,11 @@ const EVERY_MS = 2000;
 const RATE_WINDOW_MS = 10_000;
 const SPARK_POINTS = 30;
 const ROWS_SHOWN = 12;
+const LETTERS_SHOWN = 8;
+
+// The last figures that were had, and when (ms since 1970).
+let last = null;
+let lastAt = 0;
 
 // ---------------------------------------------------------------- small tools
 
@@ -233,7 +238,7 @@ function makeTables() {
   tables = {
     events: new DataTable("events", "Events", "narrower", "No event was reported yet.", [
       text("Event", (r) => r.event), text("App", (r) => r.app, { minor: true }), perSecond((r) => r.accepted), number("Accepted", (r) => r.accepted),
-      number("With violations", (r) => r.flagged, { tone: "warn", minor: true }), number("Dead", (r) => r.dead, { tone: "bad" }),
+      number("Violations", (r) => r.flagged, { tone: "warn", minor: true }), number("Dead", (r) => r.dead, { tone: "bad" }),
     ], 3),
     rules: new DataTable("rules", "Rules", "wider", "No rule runs.", [
       text("Rule", (r) => r.name), text("Into", (r) => r.into, { minor: true }), perSecond((r) => r.matched), number("Matched", (r) => r.matched),
@@ -287,7 +292,7 @@ function updateTables(status) {
   })));
   const names = new Set([...Object.keys(etl.datasets || {}), ...Object.keys(deliver)]);
   tables.datasets.update([...names].map((name) => ({
-    key: name, name, written: deliver[name]?.written ?? 0, emitted: etl.datasets?.[name]?.emitted ?? 0, lag: deliver[name]?.lag ?? 0, title: deliver[name]?.error || "",
+    key: name, name, written: deliver[name]?.written ?? 0, emitted: etl.datasets?.[name]?.emitted, lag: deliver[name]?.lag ?? 0, title: deliver[name]?.error || "",
   })));
   tables.refusals.update(refusals(status));
   tables.violations.update((collect.violations || []).map((v) => {
@@ -359,10 +364,11 @@ function updateHop(card, hop, status) {
   const chips = refusals(status).filter((row) => row.hop === hop.hop);
   const delivered = Object.values(status.deliver || {}).reduce((total, sink) => total + (sink.lag || 0), 0);
   const lag = { etl: status.etl?.lag, deliver: delivered }[hop.hop] || 0;
-  if (lag) chips.unshift({ key: "lag", lag });
+  if (lag) chips.unshift({ key: "lag", late: `${count(lag)} behind` });
+  if (hop.hop === "etl" && status.etl?.ids_forgotten) chips.push({ key: "ids", late: `${count(status.etl.ids_forgotten)} event ids forgotten` });
   reconcile(card.querySelector(".reasons"), chips.slice(0, 8), (chip) => chip.key, () => make("span"), (element, chip) => {
-    setClass(element, `chip${chip.lag || chip.fate === TURNED_AWAY ? " late" : chip.fate === "dropped" ? "" : " dead"}`);
-    setText(element, chip.lag ? `${count(chip.lag)} behind` : `${chip.reason} ${count(chip.count)}`);
+    setClass(element, `chip${chip.late || chip.fate === TURNED_AWAY ? " late" : chip.fate === "dropped" ? "" : " dead"}`);
+    setText(element, chip.late || `${chip.reason} ${count(chip.count)}`);
   });
 }
 
@@ -438,12 +444,19 @@ function updateAlerts(status, lost) {
   });
 }
 
+let allLetters = false;
+
 function makeLetters() {
   const panel = make("section", "panel wide");
   panel.id = "letters";
   const bar = make("div", "bar");
   bar.append(make("h2", "", "Latest dead letters"), make("span", "muted"));
-  panel.append(bar, make("p", "none", "There are none."), make("div", "list"));
+  const more = make("button", "more");
+  more.addEventListener("click", () => {
+    allLetters = !allLetters;
+    if (last) updateLetters(last);
+  });
+  panel.append(bar, make("p", "none", "There are none."), make("div", "list"), more);
   byId("tables").append(panel);
 }
 
@@ -459,7 +472,10 @@ function updateLetters(status) {
     occurrences.set(stem, (occurrences.get(stem) || 0) + 1);
     return { ...letter, key: `${stem} ${occurrences.get(stem)}` };
   });
-  reconcile(panel.querySelector(".list"), keyed, (letter) => letter.key, makeLetter, () => {});
+  const more = panel.querySelector(".more");
+  more.hidden = letters.length <= LETTERS_SHOWN;
+  setText(more, allLetters ? "Show fewer" : `Show all ${count(letters.length)}`);
+  reconcile(panel.querySelector(".list"), allLetters ? keyed : keyed.slice(0, LETTERS_SHOWN), (letter) => letter.key, makeLetter, () => {});
 }
 
 function makeLetter(letter) {
@@ -494,8 +510,6 @@ function updateStart(status) {
 
 // ---------------------------------------------------------------- the loop
 
-let last = null;
-let lastAt = 0;
 
 function show(status) {
   updateHead(status);
