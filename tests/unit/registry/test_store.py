@@ -96,6 +96,27 @@ def test_a_full_disk_stores_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_it_is_on_the_disk_before_it_has_its_name_and_before_publish_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SnapshotStore(tmp_path)
+    steps: list[str] = []
+    fsync, link = os.fsync, os.link
+
+    def recorded_fsync(file: int) -> None:
+        steps.append("fsync directory" if os.path.isdir(f"/proc/self/fd/{file}") else "fsync file")  # noqa: PTH112
+        fsync(file)
+
+    def recorded_link(source: Path, target: Path) -> None:
+        steps.append("link")
+        link(source, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "link", recorded_link)
+    store.publish(draft())
+    assert steps == ["fsync file", "link", "fsync directory"]
+
+
 @pytest.mark.parametrize("step", ["write", "fsync", "link", "unlink"])
 def test_a_kill_while_publishing_leaves_the_old_or_the_new_one_whole(tmp_path: Path, step: str) -> None:
     code = """
