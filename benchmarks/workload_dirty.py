@@ -72,6 +72,7 @@ NOTES = [
     "2026-01-02T25:00:00",
     "2026/1/2 3:4",
 ]
+# DuckDB, the witness, refuses JSON with a lone surrogate: `extra` has none, `note` has.
 EXTRAS = [
     None,
     1,
@@ -84,7 +85,6 @@ EXTRAS = [
     {"sku": "A", "count": "3"},
     {"nested": {"n": None, "é": "\u2028"}},
     10**25,
-    "lone \udfff",
 ]
 BROKEN_LINES = [
     b"{",
