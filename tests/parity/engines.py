@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import headwater.kernel
+from headwater.kernel import Program
 from headwater.kernel.reference import ReferenceProgram
 
-ENGINES = {"reference": ReferenceProgram}
-if hasattr(headwater.kernel, "Program"):
-    ENGINES["kernel"] = headwater.kernel.Program
+ENGINES = {"reference": ReferenceProgram, "kernel": Program}
 
 
 def exact(text: bytes | str) -> Any:

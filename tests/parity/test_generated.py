@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from headwater.core.types import SCALARS
 from headwater.kernel.reference_expression import LAZY, STRICT
 
-pytestmark = pytest.mark.skipif("kernel" not in engines.ENGINES, reason="this build has no Program")
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
