@@ -82,3 +82,17 @@ class DemoError(HeadwaterError):
     """The demonstration cannot run: its directory is not its own, its client is missing, or the server ended."""
 
     code = "demo_failed"
+
+
+class DataInUse(HeadwaterError):
+    """Another process runs on the same data directory."""
+
+    code = "data_in_use"
+    retryable = True
+
+
+class AddressInUse(HeadwaterError):
+    """The address to listen on cannot be had."""
+
+    code = "address_in_use"
+    retryable = True

@@ -59,8 +59,10 @@ BATCH_OUTPUT_BUFFER_BYTES = 256 * 1024
 RETRY_WAIT_S_MIN = 0.1
 RETRY_WAIT_S_MAX = 5.0
 
-# Worker: records of one append group. What they give (outputs, dead letters) is held in memory until it is appended.
+# Worker: records of one append group, and what they may give (outputs, dead letters). Where they give more, fewer are read.
 WORKER_FETCH_BYTES_MAX = 1024 * 1024
+WORKER_OUTPUT_BYTES_MAX = 48 * 1024 * 1024
+
 # Rules: a deeper expression, a larger file or a longer name is a finding. Findings beyond the limit are counted, not listed.
 RULE_DEPTH_MAX = 64
 RULE_FILE_BYTES_MAX = 64 * 1024 * 1024

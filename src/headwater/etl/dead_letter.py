@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from headwater.core.record import Record, decode_all, encode
+from headwater.kernel import Result
+
 RULE_FAILED = "rule_failed"
+
+
+class _Who(msgspec.Struct):
+    app: str | None = None
+    event: str | None = None
 
 
 def raw_field(raw: bytes) -> dict[str, Any]:
@@ -17,6 +26,49 @@ def raw_field(raw: bytes) -> dict[str, Any]:
         return {"raw_base64": raw}
 
 
-def line(fields: dict[str, Any]) -> bytes:
-    """One line of JSON; what is None is left out, bytes stand as base64."""
-    return msgspec.json.encode({key: value for key, value in fields.items() if value is not None}) + b"\n"
+def as_json(fields: dict[str, Any]) -> bytes:
+    """A JSON object; what is None is left out, bytes stand as base64."""
+    return msgspec.json.encode({key: value for key, value in fields.items() if value is not None})
+
+
+def letters(batch: bytes, result: Result, rule_names: Sequence[str], snapshot: int) -> tuple[bytes, int]:
+    """The dead letters of a batch of records, as records, and their number. Raises ValueError where the batch is no records.
+
+    A letter keeps the header of what it is about: key, tier, times, event_id, origin, and the rule that failed.
+    """
+    if not result.rejects and not result.failures:
+        return b"", 0
+    records = list(decode_all(batch))
+    found = [
+        _letter(records[index], snapshot, "", {"reason": reason, "detail": f"at byte {position}"})
+        for index, _, _, reason, position in result.rejects
+    ]
+    for index, _, _, rule, column, operation in result.failures:
+        name = rule_names[rule]
+        found.append(
+            _letter(records[index], snapshot, name, {"reason": RULE_FAILED, "rule": name, "column": column, "detail": operation})
+        )
+    return b"".join(found), len(found)
+
+
+def _letter(record: Record, snapshot: int, rule: str, why: dict[str, Any]) -> bytes:
+    topic, partition, offset = record.origin or ("", 0, 0)
+    origin = {"topic": topic, "partition": partition, "offset": offset}
+    try:
+        who = msgspec.json.decode(record.payload, type=_Who)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        who = _Who()
+    place = {"hop": "etl", "app": who.app, "event": who.event, "origin": origin, "received_time": record.received_time}
+    return encode(
+        Record(
+            payload=as_json(why | place | raw_field(record.payload)),
+            key=record.key,
+            tier=record.tier,
+            event_time=record.event_time,
+            received_time=record.received_time,
+            event_id=record.event_id,
+            origin=record.origin,
+            rule=rule,
+            snapshot=snapshot,
+        )
+    )

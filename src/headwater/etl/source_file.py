@@ -8,7 +8,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import zstandard
 from isal import igzip, igzip_lib
@@ -58,10 +58,11 @@ class SourceFile:
     def chunks(self) -> Iterator[Chunk]:
         """The lines, in chunks. Raises InputError for what cannot be opened, read or decompressed to its end."""
         try:
-            raw: BinaryIO = sys.stdin.buffer if self._path == "-" else Path(self._path).open("rb")  # noqa: SIM115
+            # Unbuffered: a buffer would read on after a signal until it is full.
+            raw = io.FileIO(sys.stdin.fileno() if self._path == "-" else self._path, closefd=self._path != "-")
         except OSError as e:
             raise InputError(f"cannot read {self.name}: {e.strerror}") from e
-        with _Counted(raw, close=self._path != "-") as counted:
+        with raw, _Counted(raw) as counted:
             try:
                 yield from self._cut(_decompressed(counted), counted)
             except EOFError as e:
@@ -77,26 +78,32 @@ class SourceFile:
         parts: list[bytes] = []
         held = 0
         while data := read(self._chunk_bytes):
-            cut = data.rfind(b"\n") + 1
-            if held + (cut or len(data)) > self._line_bytes_max + self._chunk_bytes:
-                raise InputError(f"{self.name}: line {line} is longer than {self._line_bytes_max:,} bytes")
-            parts.append(data[:cut] if cut else data)
-            held += len(parts[-1])
-            if cut:
+            parts.append(data)
+            held += len(data)
+            if held < self._chunk_bytes:
+                continue
+            if cut := data.rfind(b"\n") + 1:
+                parts[-1] = data[:cut]
                 yield Chunk(b"".join(parts), line, counted.read_bytes)
-                line += sum(part.count(b"\n") for part in parts)
+                line += _line_feeds(parts)
                 parts = [data[cut:]]
                 held = len(parts[0])
+            elif held > self._chunk_bytes + self._line_bytes_max:
+                number = line + _line_feeds(parts)
+                raise InputError(f"{self.name}: line {number} is longer than {self._line_bytes_max:,} bytes")
         if held:
             yield Chunk(b"".join(parts), line, counted.read_bytes)
+
+
+def _line_feeds(parts: list[bytes]) -> int:
+    return sum(part.count(b"\n") for part in parts)
 
 
 class _Counted(io.RawIOBase):
     """The stored bytes, counted, with the first ones readable twice."""
 
-    def __init__(self, raw: BinaryIO, close: bool) -> None:
+    def __init__(self, raw: io.FileIO) -> None:
         self._raw = raw
-        self._close = close
         self._head = b""
         self.read_bytes = 0
 
@@ -117,15 +124,9 @@ class _Counted(io.RawIOBase):
             view[: len(data)] = data
             size = len(data)
         else:
-            size = self._raw.readinto(view)  # type: ignore[attr-defined]
+            size = self._raw.readinto(view) or 0
         self.read_bytes += size
         return size
-
-    def close(self) -> None:
-        """Closes the file below, but never standard input."""
-        if self._close and not self.closed:
-            self._raw.close()
-        super().close()
 
 
 def _decompressed(counted: _Counted) -> Callable[[int], bytes]:

@@ -7,7 +7,6 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -128,8 +127,8 @@ def test_standard_input_may_be_a_slow_pipe(monkeypatch: pytest.MonkeyPatch, stor
             os.write(writer, bytes([byte]))
         os._exit(0)
     os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=pipe))
+    with os.fdopen(reader, "rb", buffering=0) as pipe:
+        monkeypatch.setattr("sys.stdin", pipe)
         file = SourceFile("-", 100)
         assert file.size() is None
         assert b"".join(chunk.data for chunk in file.chunks()) == TEXT
