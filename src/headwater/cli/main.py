@@ -18,6 +18,8 @@ from headwater.core.errors import HeadwaterError
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("init", "Write a small working project."),
     ("check", "Check rules, or a whole project."),
+    ("etl", "Run rules over files of events."),
+    ("up", "Run a project in one process."),
 )
 """Name and help. A command is the function of that name in `headwater.cli.<name>`; its docstring begins with the same help."""
 

@@ -1,0 +1,123 @@
+"""The rooms of one process, wired together: registry, log, collector, worker, deliverer."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import structlog
+
+from headwater.collect import Collector
+from headwater.core import clock
+from headwater.core.errors import LinkError, ProjectError, RegistryError
+from headwater.deliver import Deliverer
+from headwater.embedded.data_lock import DataLock
+from headwater.etl.worker import Worker
+from headwater.log.local import LocalLog
+from headwater.registry.project import Settings, load
+from headwater.registry.snapshot import Snapshot
+from headwater.registry.store import SnapshotStore
+from headwater.registry.watch import ProjectWatcher, Published, Refused
+from headwater.rules import Finding
+
+WATCH_INTERVAL_S = 0.5
+_log = structlog.get_logger()
+
+
+class Embedded:
+    """A project, running: `start` the threads, serve ``collector.app``, `stop`."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises ProjectError where the files are broken and there is no snapshot of before, DataInUse, LogError, CorruptLog."""
+        self.settings = _settings(directory)
+        self._lock = DataLock(self.settings.data_dir)
+        self.store = SnapshotStore(self.settings.data_dir / "snapshots")
+        self.watcher = ProjectWatcher(directory, self.store)
+        self.refused: Refused | None = None
+        self.warnings: tuple[Finding, ...] = ()
+        newest = self._first_snapshot()
+        self.log = LocalLog(self.settings.data_dir / "log")
+        self.worker, self.snapshot = self._worker(newest)
+        self.deliverer = Deliverer(self.log, self.settings.out_dir, self.settings.data_dir / "sinks.json", self.worker.sources)
+        self.collector = Collector(self.log, lambda: self.snapshot)
+        self._stopping = threading.Event()
+        self._threads: dict[str, threading.Thread] = {}
+
+    def start(self) -> None:
+        """Starts watching, working and delivering."""
+        for name, target in (("watch", self._watch), ("etl", self.worker.run), ("deliver", self.deliverer.run)):
+            self._threads[name] = threading.Thread(target=target, name=name, daemon=True)
+            self._threads[name].start()
+
+    def stop(self, seconds: float) -> bool:
+        """Once nothing comes in any more: lets the worker and then the sinks finish. False where they did not within ``seconds``.
+
+        Then nothing is lost either: the next start goes on where they were.
+        """
+        until = clock.monotonic_s() + seconds
+        self.collector.close()
+        done = True
+        for name, stop in (("watch", self._stopping.set), ("etl", self.worker.stop), ("deliver", self.deliverer.stop)):
+            stop()
+            if name in self._threads:
+                self._threads[name].join(max(until - clock.monotonic_s(), 0.1))
+                done = done and not self._threads[name].is_alive()
+        if done:
+            self.log.close()
+            self._lock.release()
+        return done
+
+    def take_over(self, found: Published | Refused | None) -> None:
+        """What the watcher found takes effect, or is said."""
+        if isinstance(found, Published):
+            try:
+                self.worker.swap(found.snapshot)
+            except LinkError as e:
+                self._say(Refused(str(e)))
+                return
+            if found.snapshot.number != self.snapshot.number:
+                _log.info("snapshot runs", number=found.snapshot.number, rules=len(found.snapshot.rules))
+            self.snapshot, self.warnings, self.refused = found.snapshot, found.warnings, None
+        elif isinstance(found, Refused):
+            self._say(found)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(WATCH_INTERVAL_S):
+            self.take_over(self.watcher.poll())
+
+    def _say(self, refused: Refused) -> None:
+        self.refused = refused
+        _log.error("the project's files are refused; the last good snapshot runs on", error=refused.text)
+
+    def _first_snapshot(self) -> Snapshot:
+        found = self.watcher.poll()
+        if isinstance(found, Published):
+            self.warnings = found.warnings
+            return found.snapshot
+        refused = found or Refused("the project could not be read")
+        latest = self.store.latest()
+        if latest is None:
+            raise ProjectError(refused.text, refused.findings)
+        self._say(refused)
+        return latest
+
+    def _worker(self, newest: Snapshot) -> tuple[Worker, Snapshot]:
+        """Runs the newest snapshot that this kernel can link."""
+        for number in sorted((n for n in self.store.numbers() if n <= newest.number), reverse=True):
+            try:
+                snapshot = newest if number == newest.number else self.store.get(number)
+                return Worker(self.log, snapshot), snapshot
+            except (LinkError, RegistryError) as e:
+                self._say(Refused(str(e)))
+        raise ProjectError(self.refused.text if self.refused else "there is no snapshot that can run")
+
+
+def _settings(directory: Path) -> Settings:
+    """Those of headwater.toml; where it is broken, the usual ones, so that the last good snapshot can still be found and run."""
+    try:
+        return load(directory).settings
+    except ProjectError:
+        data_dir = directory / "data"
+        if not (data_dir / "snapshots").is_dir():
+            raise
+        return Settings(directory.name, "file-led", "", "127.0.0.1", 8080, data_dir, directory / "out")

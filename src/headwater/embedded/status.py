@@ -1,0 +1,71 @@
+"""What `/status.json` says: figures of every hop, and whether they balance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from headwater.console import snapshot_view
+from headwater.core.record import decode_all
+from headwater.embedded.process import Embedded
+from headwater.log.interface import Log
+
+DEAD_LETTERS_SHOWN_MAX = 50
+_READ_BYTES = 1024 * 1024
+_TOPIC = "dead_letters"
+# The raw event is not shown: it may hold personal data. It is in the files of the dataset dead_letters.
+_SHOWN = ("reason", "hop", "app", "event", "rule", "column", "detail", "origin", "received_time")
+
+
+def status(embedded: Embedded) -> dict[str, Any]:
+    """The value of `/status.json`."""
+    collect = embedded.collector.figures()
+    etl = embedded.worker.figures()
+    deliver = embedded.deliverer.figures()
+    refused = embedded.refused.text if embedded.refused else None
+    errors = [*etl["errors"], *(f"{name}: {each['error']}" for name, each in deliver.items() if each["error"])]
+    errors += [error for error in (refused, embedded.collector.link_error) if error and error not in errors]
+    return {
+        "snapshot": snapshot_view(embedded.snapshot, refused, embedded.warnings),
+        "collect": collect,
+        "etl": etl,
+        "deliver": deliver,
+        "balances": balances(collect, etl, deliver),
+        "dead_letters": latest_dead_letters(embedded.log),
+        "errors": errors,
+        "delay_ms": embedded.deliverer.delays(),
+    }
+
+
+def balances(collect: dict[str, Any], etl: dict[str, Any], deliver: dict[str, Any]) -> list[dict[str, Any]]:
+    """One for each hop, each rule, and each dataset on both sides: in = out + dropped + dead."""
+    dropped, dead = sum(collect["dropped"].values()), sum(collect["dead"].values())
+    found = [
+        _balance("collect", collect["received"], collect["accepted"], dropped, dead),
+        _balance("etl", etl["read"], etl["unique"], etl["duplicates"], etl["dead"]),
+    ]
+    for name, rule in etl["rules"].items():
+        found.append(_balance(f"rule {name}", rule["in"], rule["matched"], rule["not_matched"], rule["failed"]))
+    for name, dataset in etl["datasets"].items():
+        found.append(_balance(f"dataset {name}", dataset["matched"], dataset["emitted"]))
+    for name, sink in deliver.items():
+        found.append(_balance(f"deliver {name}", sink["read"], sink["written"]))
+    return found
+
+
+def _balance(hop: str, come: int, out: int, dropped: int = 0, dead: int = 0) -> dict[str, Any]:
+    balanced = come == out + dropped + dead and min(come, out, dropped, dead) >= 0
+    return {"hop": hop, "in": come, "out": out, "dropped": dropped, "dead": dead, "balanced": balanced}
+
+
+def latest_dead_letters(log: Log) -> list[dict[str, Any]]:
+    """The last ones of every hop, newest first."""
+    found = []
+    for partition in log.partitions(_TOPIC):
+        end = log.end_offset(_TOPIC, partition)
+        fetch = log.read(_TOPIC, partition, max(end - DEAD_LETTERS_SHOWN_MAX, 0), _READ_BYTES)
+        for record in decode_all(fetch.data):
+            letter = msgspec.json.decode(record.payload)
+            found.append({key: letter[key] for key in _SHOWN if key in letter})
+    return sorted(found, key=lambda letter: letter.get("received_time") or 0, reverse=True)[:DEAD_LETTERS_SHOWN_MAX]
