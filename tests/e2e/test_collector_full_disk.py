@@ -10,6 +10,7 @@ import threading
 
 import pytest
 import requests
+import structlog
 import uvicorn
 
 from headwater.collect import Collector, server
@@ -168,7 +169,10 @@ def test_too_many_bytes_at_once(monkeypatch):
 def test_a_fault_of_ours_is_answered_and_costs_only_its_request(monkeypatch):
     with serving(MemoryLog()) as (collector, url):
         monkeypatch.setattr(server, "new_id", lambda: "no hexadecimal")
-        answer = post(url, "a")
+        with structlog.testing.capture_logs() as lines:
+            answer = post(url, "a")
+        assert [(line["event"], line["error"]) for line in lines] == [("request_failed", "ValueError")]
+        assert not any(secret in repr(lines) for secret in (KEY, "hexadecimal", "buy"))
         assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
         monkeypatch.undo()
         assert post(url, "a").status_code == 200

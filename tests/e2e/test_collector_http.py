@@ -412,7 +412,7 @@ def test_a_head_without_end_is_cut_off(served):
     with socket.create_connection(("127.0.0.1", served.port), 10) as client:
         client.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\n")
         with pytest.raises(OSError):
-            client.sendall(b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(100_000)))
+            client.sendall(b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(20_000)))
     body = event(note="x" * 500_000)
     assert served.post("/v1/events", body).json()["accepted"] == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -119,8 +120,10 @@ class Collector:
         except bodies.DisconnectedError:
             self._figures.refuse("disconnected")
             return None
-        except Exception:
-            _log.exception("request_failed", path=scope["path"])
+        except Exception as error:
+            # No text of the error, nor its locals: events and the write key may be in them.
+            where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+            _log.error("request_failed", path=scope["path"][:100], error=type(error).__name__, where=where)
             self._figures.refuse("internal_error")
             answer = refuse(Problem(500, "internal_error", "the collector failed", "send it again; its log says more"))
         headers = (
