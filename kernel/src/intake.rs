@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::json::{Kind, Malformed, Reason};
+use crate::json::{Kind, Malformed};
 use crate::plan::{self, Plan};
 use canonical::{Copier, Member};
 use counters::Tally;
@@ -158,8 +158,10 @@ impl Intake {
             }
         }
         if split.broken {
-            output.broken =
-                split.pieces.last().and_then(|piece| piece.fault).map(|fault| describe(fault, "the rest of the body"));
+            output.broken = split.pieces.last().and_then(|piece| piece.fault).map(|fault| {
+                let (reason, detail) = describe(fault, "the rest of the body");
+                format!("{reason}: {detail}")
+            });
         }
         Ok(output)
     }
@@ -182,8 +184,8 @@ impl Intake {
                 }
             }
             Some(fault) => {
-                let reason = if matches!(fault, Fault::Malformed(_)) { "malformed" } else { "wrong_shape" };
-                Dead { reason, detail: describe(fault, "this piece"), event: None }
+                let (reason, detail) = describe(fault, "this piece");
+                Dead { reason, detail, event: None }
             }
         };
         let raw = &builder.body[piece.start..piece.end];
@@ -193,23 +195,12 @@ impl Intake {
     }
 }
 
-/// What is wrong, in words; `of` is what the offset counts from.
-fn describe(fault: Fault, of: &str) -> String {
+/// The reason as it stands in dead letters everywhere, and where; `of` is what the offset counts from.
+fn describe(fault: Fault, of: &str) -> (&'static str, String) {
     match fault {
-        Fault::NotAnObject => "an event is a JSON object".to_string(),
-        Fault::NoList => "the list of events is missing or no list".to_string(),
-        Fault::Malformed(Malformed { reason, at }) => {
-            let what = match reason {
-                Reason::Utf8 => "invalid UTF-8",
-                Reason::UnexpectedEnd => "the text ends inside a value",
-                Reason::UnexpectedByte => "a byte that cannot stand here",
-                Reason::Number => "a number that JSON does not allow",
-                Reason::Escape => "an escape that does not exist",
-                Reason::Control => "a control character inside a string",
-                Reason::Trailing => "something follows the value",
-            };
-            format!("{what}, at byte {at} of {of}")
-        }
+        Fault::NotAnObject => ("not_an_object", "an event is a JSON object".to_string()),
+        Fault::NoList => ("no_list", "the list of events is missing or no list".to_string()),
+        Fault::Malformed(Malformed { reason, at }) => (reason.name(), format!("at byte {at} of {of}")),
     }
 }
 

@@ -224,12 +224,12 @@ def test_verdicts_say_what_is_wrong(served):
         ("e3", ["missing:properties.price"], None),
         ("e4", ["unregistered_event"], None),
         (None, None, "event_missing"),
-        (None, None, "malformed"),
+        (None, None, "unexpected_byte"),
     ]
     refused = served.post("/v1/events", '[{"event":"rent"},' + event() + "]", key=STRICT_KEY).json()
     assert [verdict.get("reason") for verdict in refused["events"]] == ["unregistered_event", None]
     letters = served.dead_letters()
-    assert [letter["reason"] for letter in letters] == ["event_missing", "malformed", "unregistered_event"]
+    assert [letter["reason"] for letter in letters] == ["event_missing", "unexpected_byte", "unregistered_event"]
     assert letters[2] | {"received_time": 0, "detail": ""} == {
         "reason": "unregistered_event", "hop": "collect", "app": "strict", "event": "rent", "detail": "", "received_time": 0,
         "raw": '{"event":"rent"}',
@@ -244,14 +244,14 @@ DEEP = '{"a":' * 1000 + "1" + "}" * 1000
 @pytest.mark.parametrize(
     ("item", "reason"),
     [
-        (b'{"event":"buy","properties":{"price":NaN}}', "malformed"),
-        (b'{"event":"buy","properties":{"price":1}', "malformed"),
-        (b'{"event":"buy","a":"\xff\xfe"}', "malformed"),
-        (b'{"event":"buy","a":"\x00"}', "malformed"),
-        (b'\x00{"event":"buy"}', "malformed"),
-        (b'{"event":"buy","a":"\\x"}', "malformed"),
-        (b'{"event":"buy","a":01}', "malformed"),
-        (b"[]", "wrong_shape"),
+        (b'{"event":"buy","properties":{"price":NaN}}', "unexpected_byte"),
+        (b'{"event":"buy","properties":{"price":1}', "unexpected_byte"),
+        (b'{"event":"buy","a":"\xff\xfe"}', "invalid_utf8"),
+        (b'{"event":"buy","a":"\x00"}', "control_character"),
+        (b'\x00{"event":"buy"}', "unexpected_byte"),
+        (b'{"event":"buy","a":"\\x"}', "invalid_escape"),
+        (b'{"event":"buy","a":01}', "invalid_number"),
+        (b"[]", "not_an_object"),
         (b'{"event":"b\\ud800"}', "event_not_text"),
         (b'{"event":"%s"}' % (b"x" * 513), "id_too_long"),
     ],
@@ -265,8 +265,10 @@ def test_a_bad_event_costs_its_neighbours_nothing(served, item, reason, packed):
         headers = {"Content-Encoding": "gzip"} if packed else {}
         answer = served.post(path, gzip.compress(body) if packed else body, **headers).json()
         assert (answer["accepted"], answer["dead"]) == (2, 1), answer
-        assert answer["events"][1]["reason"] == reason
-        assert served.dead_letters()[-1]["reason"] == reason
+        # As a line of its own, what lacks a bracket ends too early; in a list something stands behind it.
+        expected = {reason, "unexpected_end"} if item.endswith(b"1}") else {reason}
+        assert answer["events"][1]["reason"] in expected
+        assert served.dead_letters()[-1]["reason"] in expected
     track = event(type="track", userId="u").encode()
     answer = served.post("/v1/batch", b'{"batch":[' + track + b"," + item + b"," + track + b'],"sentAt":"2026-01-01T00:00:00Z"}')
     assert (answer.status_code, answer.json()) == (200, {"success": True})
@@ -321,14 +323,14 @@ def test_bodies_that_are_refused_whole(served):
             (b"7", {}, 400, "malformed"),
             (b"x" * (10 << 20), {}, 413, "body_too_large"),
             (gzip.compress(bytes(100 << 20)), packed, 413, "body_too_large"),
-            (gzip.compress(good.encode())[:-9], packed, 400, "malformed"),
-            (good.encode(), packed, 400, "malformed"),
+            (gzip.compress(good.encode())[:-9], packed, 400, "invalid_gzip"),
+            (good.encode(), packed, 400, "invalid_gzip"),
             (good.encode(), {"Content-Encoding": "br"}, 415, "unsupported_encoding"),
         ]:
             answer = served.post(path, body, **headers)
             assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), (path, body[:50])
     accepted, dropped, dead = served.balance()
-    assert (accepted, dead) == (0, {"malformed": 8, "wrong_shape": 2})
+    assert (accepted, dead) == (0, {"unexpected_end": 2, "invalid_utf8": 2, "not_an_object": 2, "invalid_gzip": 4})
     assert dropped == {"empty_body": 2, "body_too_large": 4, "unsupported_encoding": 2}
     assert served.post("/v1/events", good).json()["accepted"] == 1
 

@@ -137,14 +137,14 @@ fn violations_are_flags() {
 fn refusals_are_dead_letters_and_spare_their_neighbours() {
     let long = "x".repeat(65);
     let bad = [
-        (r#"{"event":"buy","a":NaN}"#.to_string(), "malformed"),
+        (r#"{"event":"buy","a":NaN}"#.to_string(), "unexpected_byte"),
         (r#"{"event":""}"#.to_string(), "event_missing"),
         (r#"{"event":null}"#.to_string(), "event_missing"),
         (r#"{"event":7}"#.to_string(), "event_not_text"),
         (r#"{"event":"\ud800"}"#.to_string(), "event_not_text"),
         (format!(r#"{{"event":"{long}"}}"#), "id_too_long"),
         (format!(r#"{{"event":"buy","user_id":"{long}"}}"#), "id_too_long"),
-        ("7".to_string(), "wrong_shape"),
+        ("7".to_string(), "not_an_object"),
         (r#"{"event":"rent","wk":"wk_secret"}"#.to_string(), "unregistered_event"),
         (format!(r#"{{"event":"buy","a":"{}"}}"#, "x".repeat(10_000)), "oversize"),
     ];

@@ -275,7 +275,7 @@ class Collector:
         if isinstance(outcome, bodies.GzipError):
             if len(body) > EVENT_BYTES_MAX:
                 return ()
-            letter = whole_body("malformed", str(outcome), request.app, received_time, snapshot.number, body)
+            letter = whole_body("invalid_gzip", str(outcome), request.app, received_time, snapshot.number, body)
             return (Batch(DEAD_LETTERS, _PARTITION, letter, 1),)
         batches = []
         if outcome.accepted:
@@ -299,8 +299,8 @@ class Collector:
             if len(body) > EVENT_BYTES_MAX:
                 self._figures.drop("oversize")
             else:
-                self._figures.dead("malformed")
-            raise ProblemError(Problem(400, "malformed", str(outcome)))
+                self._figures.dead("invalid_gzip")
+            raise ProblemError(Problem(400, "invalid_gzip", str(outcome)))
         if outcome.too_large:
             what, limit = outcome.too_large
             self._figures.drop("body_too_large")
