@@ -122,7 +122,7 @@ class Page:
 
     def run_json(self, block: Block) -> None:
         try:
-            json.loads(block.text)
+            json.loads(re.sub(r"\{…\}|\[…\]", "null", block.text))
         except json.JSONDecodeError as error:
             pytest.fail(f"{block.place}: {error}")
 
