@@ -75,5 +75,8 @@ check: setup ## Formatting, types, contracts, clippy
 bench: setup ## Measure the kernel (events/s of CPU time)
 	$(BIN)/python benchmarks/kernel.py $(ARGS)
 
+screenshots: setup ## Make the pictures of the documentation anew (needs Chromium)
+	$(BIN)/python docs/images/screenshots.py
+
 clean: ## Remove what was built
 	rm -rf $(VENV) kernel/target build dist

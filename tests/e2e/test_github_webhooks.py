@@ -1,7 +1,7 @@
 """Real input: GitHub's own example webhooks, reported with the unmodified Segment client and split by rules.
 
-The payloads are those of the npm package `@octokit/webhooks-examples` (`make webhooks` fetches it). The plan is inferred from them,
-to a depth; what each dataset must hold is read from the payloads with `json` alone.
+The payloads are those of the npm package `@octokit/webhooks-examples` (`make webhooks` fetches it). The plan is inferred from
+them, to a depth; what each dataset must hold is read from the payloads with `json` alone.
 """
 
 import json
@@ -124,7 +124,8 @@ def rule_of_repository(dataset: str, repository: str) -> str:
     return (
         f"-- rule: {dataset}\nINSERT INTO {dataset}\n"
         "SELECT event_id, event, properties.action AS action, properties.sender.id AS sender_id,\n"
-        "  properties.sender.login AS sender, properties.sender.site_admin AS is_admin, properties.repository.id AS repository_id\n"
+        "  properties.sender.login AS sender, properties.sender.site_admin AS is_admin,\n"
+        "  properties.repository.id AS repository_id\n"
         f"FROM app_events WHERE properties.repository.full_name = '{repository}';\n"
     )
 
