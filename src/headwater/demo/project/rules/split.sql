@@ -5,4 +5,4 @@
 INSERT INTO shop_events
 SELECT * EXCLUDE (hw)
 FROM app_events
-WHERE app = 'shop';
+WHERE app = 'shop' AND event IN ('search', 'product_view', 'add_to_cart', 'order_paid', 'order_refunded');
