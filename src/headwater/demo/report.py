@@ -16,6 +16,8 @@ from headwater.demo.server import count_lines, rows_of, sample_lines
 from headwater.demo.simulator import Reported
 
 SAMPLES = 2
+VIOLATIONS = 8
+RULE_COLUMNS = ("read", "matched", "not matched", "failed")
 
 
 class Dataset(msgspec.Struct, frozen=True):
@@ -29,6 +31,7 @@ class Report(msgspec.Struct, frozen=True):
     """Everything that was found. ``problems`` is empty where all balances hold and every dataset got rows."""
 
     url: str
+    directory: Path
     seconds: float
     reported: Reported
     status: dict[str, Any]
@@ -39,32 +42,37 @@ class Report(msgspec.Struct, frozen=True):
 def make_report(url: str, seconds: float, reported: Reported, status: dict[str, Any], directory: Path) -> Report:
     """Reads the datasets in ``directory`` and judges."""
     datasets = {name: Dataset(count_lines(files), sample_lines(files, SAMPLES)) for name, files in rows_of(directory).items()}
-    return Report(url, seconds, reported, status, datasets, judge(reported, status, datasets))
+    return Report(url, directory, seconds, reported, status, datasets, judge(reported, status, datasets))
 
 
 def judge(reported: Reported, status: Mapping[str, Any], datasets: Mapping[str, Dataset]) -> list[str]:
     """What is not as it must be, one sentence each."""
+    collected, etl, deliver = status["collect"], status["etl"], status["deliver"]
     problems = []
     for balance in status["balances"]:
         if not balance["balanced"] or balance["in"] != balance["out"] + balance["dropped"] + balance["dead"]:
             problems.append(f"The balance of the hop {balance['hop']} does not hold: {balance}")
-    for name in sorted(status["etl"]["datasets"].keys() | status["deliver"].keys()):
+    for name in sorted(etl["datasets"].keys() | deliver.keys()):
         found = datasets[name].rows if name in datasets else 0
-        written = status["deliver"].get(name, {}).get("written", 0)
+        written = deliver.get(name, {}).get("written", 0)
         if found == 0:
             problems.append(f"The dataset {name} got no rows")
         if found != written:
             problems.append(f"The files of {name} hold {found} rows, but the sink says that it wrote {written}")
-    collected = status["collect"]
-    registered = collected["accepted"] + collected["dead"].get("unregistered", 0)
-    if registered != reported.sent.total():
-        problems.append(f"The apps reported {reported.sent.total()} events, but {registered} were accepted or unregistered")
+    taken = collected["accepted"] + collected["dead"].get("unregistered_event", 0)
+    if taken != reported.sent.total():
+        problems.append(f"The apps reported {reported.sent.total()} events, but {taken} were accepted or unregistered")
+    if etl["read"] != collected["accepted"]:
+        problems.append(f"The collector accepted {collected['accepted']} events, but the first hop read {etl['read']}")
+    if etl["duplicates"] != reported.mistakes["reported twice"]:
+        problems.append(
+            f"{reported.mistakes['reported twice']} events were reported twice, but {etl['duplicates']} repeats were met"
+        )
     if reported.not_queued:
         problems.append(f"The client had no room for {reported.not_queued} events")
     if reported.refused.keys() - {"401"}:
         problems.append(f"The server refused batches of the client: {dict(reported.refused)}")
-    problems += [f"The server says: {error}" for error in status["errors"]]
-    return problems
+    return problems + [f"The server says: {error}" for error in status["errors"]]
 
 
 def as_json(report: Report) -> str:
@@ -87,38 +95,26 @@ def as_json(report: Report) -> str:
 
 def show(report: Report, console: Console) -> None:
     """Prints it for a person."""
-    reported, collected, etl = report.reported, report.status["collect"], report.status["etl"]
+    balances, delay = report.status["balances"], report.status["delay_ms"]
+    hops = [balance for balance in balances if not balance["hop"].startswith("rule ")]
+    rules = [balance for balance in balances if balance["hop"].startswith("rule ")]
     sections: list[tuple[str, RenderableType]] = [
-        ("What was reported", _counts(_reported_counts(report))),
-        (
-            "What came in",
-            _counts(
-                [
-                    ("received", collected["received"], "events in requests, well-formed or not"),
-                    ("accepted", collected["accepted"], "durable in the log before the answer"),
-                    (
-                        "repeats",
-                        etl["duplicates"],
-                        f"met again by event_id and left out; {reported.mistakes['reported twice']} were made",
-                    ),
-                ]
-            ),
-        ),
+        ("What was reported", _reported(report)),
+        ("What came in", _came_in(report.status)),
         ("What was refused, and why", _refusals(report.status)),
-        ("Balances: in = out + dropped + dead", _balances(report.status["balances"])),
-        ("What the datasets hold", _datasets(report)),
+        ("What was accepted with a note, because it is not as registered", _violations(report.status["collect"]["violations"])),
+        ("Balances of the hops: in = out + dropped + dead", _balances(hops, "hop", "in", "out", "dropped", "dead")),
+        (
+            "Balances of the rules: read = matched + not matched + failed",
+            _balances(rules, "", "read", "matched", "not matched", "failed"),
+        ),
+        (f"What the datasets hold ({report.directory / 'out'})", _datasets(report.datasets)),
+        ("Delay from the collector's stamp to the durable row", Text(f"p50 {delay['p50']} ms, p99 {delay['p99']} ms")),
     ]
     for title, content in sections:
         console.print()
         console.print(Text(title, style="bold"))
-        console.print(Padding(content, (0, 0, 0, 2)))
-    delay = report.status["delay_ms"]
-    console.print()
-    console.print(
-        Text("Delay from the collector's stamp to the durable row: ").append(
-            f"p50 {delay['p50']} ms, p99 {delay['p99']} ms", "bold"
-        )
-    )
+        console.print(Padding(content, (0, 0, 0, 2), expand=False))
     console.print()
     if report.problems:
         console.print(Text("Not as it must be:", style="bold red"))
@@ -128,11 +124,21 @@ def show(report: Report, console: Console) -> None:
         console.print(Text("All balances hold, and every dataset got rows.", style="bold green"))
 
 
-def _reported_counts(report: Report) -> list[tuple[str, int, str]]:
+def _reported(report: Report) -> Table:
     reported = report.reported
     apps = ", ".join(f"{app} {count:,}" for app, count in sorted(reported.sent.items()))
-    counts = [("events", reported.sent.total(), f"{apps}; by {reported.people:,} people in {report.seconds:.0f} s")]
-    return counts + [(f"  {name}", count, "made on purpose") for name, count in sorted(reported.mistakes.items())]
+    rows = [("events", reported.sent.total(), f"{apps}; by {reported.people:,} people in {report.seconds:.0f} s")]
+    return _counts(rows + [(f"  {name}", count, "made on purpose") for name, count in sorted(reported.mistakes.items())])
+
+
+def _came_in(status: Mapping[str, Any]) -> Table:
+    return _counts(
+        [
+            ("received", status["collect"]["received"], "events in requests, well-formed or not"),
+            ("accepted", status["collect"]["accepted"], "durable in the log before the answer"),
+            ("repeats", status["etl"]["duplicates"], "met again by event_id, and left out"),
+        ]
+    )
 
 
 def _counts(rows: list[tuple[str, int, str]]) -> Table:
@@ -147,32 +153,45 @@ def _counts(rows: list[tuple[str, int, str]]) -> Table:
 
 def _refusals(status: Mapping[str, Any]) -> Table:
     """Drops and dead letters by reason with an example, then what rules failed on."""
-    examples = {letter["reason"]: letter.get("detail") or "" for letter in reversed(status["dead_letters"])}
+    letters = status["dead_letters"]
+    details = {letter["reason"]: letter.get("detail", "") for letter in reversed(letters)}
+    failures = {letter["rule"]: f"{letter.get('detail', '')} of {letter.get('column')}" for letter in letters if "rule" in letter}
     table = _columns("what became of it", "reason", "events", "for example", right=(2,))
-    collected, etl = status["collect"], status["etl"]
-    for reason, count in sorted(collected["dropped"].items()):
+    for reason, count in sorted(status["collect"]["dropped"].items()):
         table.add_row("dropped", reason, f"{count:,}", "")
-    for reason, count in sorted(collected["dead"].items()):
-        table.add_row("dead letter", reason, f"{count:,}", Text(examples.get(reason, "")))
-    for rule, figures in sorted(etl["rules"].items()):
+    for reason, count in sorted(status["collect"]["dead"].items()):
+        table.add_row("dead letter", reason, f"{count:,}", Text(details.get(reason, "")))
+    for rule, figures in sorted(status["etl"]["rules"].items()):
         if figures["failed"]:
-            table.add_row("dead letter", f"rule {rule} failed", f"{figures['failed']:,}", Text(examples.get("rule_failed", "")))
+            table.add_row("dead letter", f"rule {rule} failed", f"{figures['failed']:,}", Text(failures.get(rule, "")))
     return table
 
 
-def _balances(balances: list[dict[str, Any]]) -> Table:
-    table = _columns("hop", "in", "out", "dropped", "dead", "", right=(1, 2, 3, 4))
+def _violations(violations: list[dict[str, Any]]) -> Table:
+    """The most frequent ones; the status page has them all."""
+    table = _columns("app", "event", "violation", "events", right=(3,))
+    for row in violations[:VIOLATIONS]:
+        table.add_row(row["app"], row["event"], Text(row["violation"]), f"{row['count']:,}")
+    if len(violations) > VIOLATIONS:
+        rest = violations[VIOLATIONS:]
+        table.add_row("…", f"{len(rest)} more kinds", "", f"{sum(row['count'] for row in rest):,}")
+    return table
+
+
+def _balances(balances: list[dict[str, Any]], *names: str) -> Table:
+    table = _columns(*names, "", right=(1, 2, 3, 4))
     for balance in balances:
         numbers = [f"{balance[part]:,}" for part in ("in", "out", "dropped", "dead")]
-        table.add_row(balance["hop"], *numbers, Text("holds", "green") if balance["balanced"] else Text("does not hold", "red"))
+        held = Text("holds", "green") if balance["balanced"] else Text("does not hold", "red")
+        table.add_row(balance["hop"].removeprefix("rule "), *numbers, held)
     return table
 
 
-def _datasets(report: Report) -> Group:
+def _datasets(datasets: Mapping[str, Dataset]) -> Group:
     parts: list[RenderableType] = []
-    for name, dataset in report.datasets.items():
+    for name, dataset in datasets.items():
         parts.append(Text(f"{name}: {dataset.rows:,} rows"))
-        parts += [Padding(Text(line, style="dim", overflow="ellipsis", no_wrap=True), (0, 0, 0, 2)) for line in dataset.samples]
+        parts += [Text(f"  {line}", style="dim", overflow="ellipsis", no_wrap=True) for line in dataset.samples]
     return Group(*parts)
 
 

@@ -29,6 +29,7 @@ except ModuleNotFoundError:
     raise DemoError("the demonstration needs segment-analytics-python; install it with: pip install 'headwater[demo]'") from None
 
 WRONG_KEY = "wk_000000000000000000000000"
+UNREGISTERED = "unregistered event type"
 _TYPOS = {VIDEO: "video_veiw", SHOP: "prodct_view"}
 _TIMEOUT_S = 10
 
@@ -122,7 +123,8 @@ class Simulator:
     def _report(self, who: Person, step: Step) -> None:
         event, properties, mistake = spoil(self._random, step)
         event_id = f"{self._random.getrandbits(128):032x}"
-        repeats = 2 if self._random.random() < 0.01 else 1
+        # A repeat of what is refused would not be met again further on, where repeats are counted.
+        repeats = 2 if mistake != UNREGISTERED and self._random.random() < 0.01 else 1
         for _ in range(repeats):
             queued, _ = self._clients[step.app].track(
                 user_id=who.user_id,
@@ -185,7 +187,7 @@ def spoil(random: Random, step: Step) -> tuple[str, dict[str, Any], str | None]:
     properties = dict(step.properties)
     numbers = [name for name, value in properties.items() if isinstance(value, int | float)]
     if luck > 0.02:
-        return _TYPOS[step.app], properties, "unregistered event type"
+        return _TYPOS[step.app], properties, UNREGISTERED
     if luck > 0.015:
         del properties[next(iter(properties))]
         return step.event, properties, "required field missing"
