@@ -78,13 +78,13 @@ class Page:
         }
 
     def run(self, block: Block) -> None:
-        if "not run" in block.marks:
-            assert block.marks["not run"], f"{block.place}: `not run` needs a reason"
-            return
         if "sources" in block.marks:
             self.read_sources(block)
         if "up" in block.marks:
             self.up(block)
+        if "not run" in block.marks:
+            assert block.marks["not run"], f"{block.place}: `not run` needs a reason"
+            return
         if "file" in block.marks:
             path = self.directory / block.marks["file"]
             path.parent.mkdir(parents=True, exist_ok=True)

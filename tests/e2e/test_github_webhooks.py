@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from segment.analytics.client import Client
 
+from headwater.demo.run import has_arrived
 from headwater.demo.server import Server, rows_of
 
 INDEX = Path(__file__).parents[2] / "build/node_modules/@octokit/webhooks-examples/api.github.com/index.json"
@@ -199,10 +200,7 @@ def wait_for(server: Server, events: int) -> dict[str, Any]:
     deadline = time.monotonic() + 60
     while True:
         status = server.status()
-        delivered = all(
-            status["deliver"].get(name, {}).get("written") == count for name, count in status["etl"]["datasets"].items()
-        )
-        if status["etl"]["read"] == events and delivered:
+        if status["etl"]["read"] == events and has_arrived(status):
             return status
         assert time.monotonic() < deadline, status
         time.sleep(0.1)

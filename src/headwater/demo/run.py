@@ -98,12 +98,12 @@ def _figures(simulator: Simulator, status: dict[str, Any]) -> str:
 def _settled(server: Server) -> dict[str, Any]:
     """The status once everything has arrived; after a while, as it is then."""
     deadline = monotonic_s() + _SETTLE_TIMEOUT_S
-    while not _has_arrived(status := server.status()) and monotonic_s() < deadline:
+    while not has_arrived(status := server.status()) and monotonic_s() < deadline:
         time.sleep(_POLL_S)
     return status
 
 
-def _has_arrived(status: dict[str, Any]) -> bool:
+def has_arrived(status: dict[str, Any]) -> bool:
     """Whether all that was accepted went through the rules, and all rows of that are in their files."""
     etl, deliver = status["etl"], status["deliver"]
     rows = {name: figures["emitted"] for name, figures in etl["datasets"].items()}

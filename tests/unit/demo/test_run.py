@@ -8,7 +8,7 @@ from rich.console import Console
 from headwater.core.errors import DemoError
 from headwater.demo import report as reports
 from headwater.demo.report import Dataset, Report, judge
-from headwater.demo.run import _has_arrived, prepare
+from headwater.demo.run import has_arrived, prepare
 from headwater.demo.server import Server, count_lines, rows_of, sample_lines
 from headwater.demo.simulator import Reported
 
@@ -133,9 +133,9 @@ def test_a_server_that_cannot_start_says_why(tmp_path):
         pass
 
 
-def test_everything_has_arrived_or_not():
+def test_everythinghas_arrived_or_not():
     arrived = status()
-    assert _has_arrived(arrived)
-    assert not _has_arrived(status(etl={"read": 8, "datasets": {}}))
-    assert not _has_arrived(status(etl={"read": 9, "datasets": {"likes": {"emitted": 5}}}))
-    assert not _has_arrived(status(deliver={"likes": {"read": 4, "written": 4, "lag": 2}}))
+    assert has_arrived(arrived)
+    assert not has_arrived(status(etl={"read": 8, "datasets": {}}))
+    assert not has_arrived(status(etl={"read": 9, "datasets": {"likes": {"emitted": 5}}}))
+    assert not has_arrived(status(deliver={"likes": {"read": 4, "written": 4, "lag": 2}}))
