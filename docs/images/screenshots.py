@@ -12,7 +12,7 @@ from headwater.demo.server import Server
 from headwater.demo.simulator import Simulator
 
 HERE = Path(__file__).parent
-WIDTH, HEIGHT = 1280, 1100
+WIDTH, HEIGHT = 1440, 1100
 SECONDS = 20
 
 
