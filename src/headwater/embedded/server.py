@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 import uvicorn
 
+from headwater.collect import HttpConnection
 from headwater.console import PATHS, StatusPage
 from headwater.core.errors import AddressInUse
 from headwater.embedded.process import Embedded
@@ -45,7 +46,7 @@ def serve(embedded: Embedded, listener: socket.socket, ready: Callable[[], None]
     config = uvicorn.Config(
         _app(embedded),
         loop="uvloop",
-        http="httptools",
+        http=HttpConnection,
         ws="none",
         lifespan="off",
         log_config=None,
