@@ -23,7 +23,12 @@ def lower_call(low: Lowering, node: Node) -> Value | None:
         return None
     fitting = [one for one in function.signatures if _takes(one, len(node.args))]
     if not fitting:
-        low.refuse(node, "arguments", f"{function.name} does not take {_arguments(len(node.args))}", f"it is {_usage(function)}")
+        low.refuse(
+            node,
+            "arguments",
+            f"{function.name} does not take {_arguments(len(node.args))}",
+            f"it is {' or '.join(function.forms())}",
+        )
         return None
     if values is None:
         return None
@@ -56,16 +61,6 @@ def _arguments(count: int) -> str:
     return "1 argument" if count == 1 else f"{count} arguments"
 
 
-def _usage(function: Function) -> str:
-    forms = []
-    for signature in function.signatures:
-        must = len(signature.parameters) - signature.optional
-        parts = ["value" if one == COMMON else one for one in signature.parameters]
-        text = ", ".join(parts[:must]) + "".join(f"[, {part}" for part in parts[must:]) + "]" * signature.optional
-        forms.append(f"{function.name}({text}{', …' if signature.variadic else ''})")
-    return " or ".join(forms)
-
-
 def _unknown(low: Lowering, node: Node) -> None:
     name = node.value.lower()
     place = Node("name", node.start, node.start + len(node.value), [])
@@ -86,7 +81,7 @@ def _misfit(low: Lowering, function: Function, signature: Signature, values: lis
             continue
         text = low.text(value.node)[1:-1]
         fits = wanted != ANY_LIST and castable(value.type, Scalar(wanted))
-        hint = f"write CAST({text} AS {wanted})" if fits else f"it is {_usage(function)}"
+        hint = f"write CAST({text} AS {wanted})" if fits else f"it is {' or '.join(function.forms())}"
         if value.why:
             hint = f"{value.why}; {hint}"
         message = f"argument {position} of {function.name} is {wanted}, but {low.text(value.node)} is {value.type}"

@@ -34,7 +34,10 @@ _KINDS = {
     TokenType.NUMBER: NUMBER,
 }
 _SPACE = re.compile(r"\s+")
-_STARTS = re.compile(r"'|\"|--[^\n]*|/\*|\$\w*\$")
+# What a semicolon may hide in, and the semicolon itself.
+_HIDING = re.compile(r"'[^']*'|\"[^\"]*\"|--[^\n]*|/\*|\$\w*\$|'|\"|;")
+_COMMENT_ENDS = re.compile(r"/\*|\*/")
+_TEMPLATE = re.compile(r"\s*(\{#)")
 
 
 class Token:
@@ -50,70 +53,92 @@ class Token:
         self.end = end
 
 
+def pieces(file: SourceFile, findings: Findings) -> Iterator[tuple[int, Token]]:
+    """The parts of a file between semicolons: where each starts, and the END token behind it.
+
+    A text, name or comment that never ends is a finding; the part that it cuts off is the last one.
+    """
+    text, at, start = file.text, 0, 0
+    while found := _HIDING.search(text, at):
+        opening, at = found.group(), found.end()
+        if opening == ";":
+            yield start, Token(END, "", "", found.start(), found.start())
+            start = at
+        elif len(opening) == 1 or opening == "/*" or opening[0] == "$":
+            at = _block_end(text, found.start()) if opening == "/*" else text.find(opening, at) + len(opening)
+            if at < found.end():
+                what = {"'": "text", '"': "quoted name", "/*": "comment"}.get(opening, "text")
+                hint = f"close it with {opening[::-1]}"
+                findings.add(file, found.start(), found.end(), UNTERMINATED, f"this {what} never ends", hint)
+                yield start, Token(END, UNTERMINATED, "", found.start(), found.start())
+                return
+    yield start, Token(END, "", "", len(text), len(text))
+
+
 def tokenize(file: SourceFile, findings: Findings) -> list[Token]:
-    """The tokens of a file, END last; an unterminated text or comment is a finding, and the tokens before it are given."""
-    text, cut = file.text, len(file.text)
-    try:
-        raw = _Tokenizer(dialect="duckdb").tokenize(text)
-    except TokenError:
-        cut = _unterminated(file, findings)
-        raw = _Tokenizer(dialect="duckdb").tokenize(text[:cut])
-    tokens = []
-    for one in raw:
-        kind = _KINDS.get(one.token_type, SYMBOL)
-        start, end = one.start, one.end + 1
-        if kind is NAME:
-            tokens.append(Token(NAME, one.text, one.text.upper(), start, end))
-        elif kind is SYMBOL:
-            written = text[start:end]
-            tokens.append(Token(SYMBOL, written, written, start, end))
-        else:
-            tokens.append(Token(kind, one.text, "", start, end))
-    tokens.append(Token(END, UNTERMINATED if cut < len(text) else "", "", cut, cut))
-    if "{#" in text:
-        _refuse_templates(file, tokens, findings)
+    """The tokens of a whole file, END last."""
+    lexer, tokens = Lexer(file, findings), [Token(END, "", "", 0, 0)]
+    for start, end in pieces(file, findings):
+        semicolon = tokens.pop().start
+        if start:
+            tokens.append(Token(SYMBOL, ";", ";", semicolon, start))
+        tokens += lexer.tokens(start, end)
     return tokens
 
 
-def _refuse_templates(file: SourceFile, tokens: list[Token], findings: Findings) -> None:
-    """sqlglot's tokenizer takes `{# … #}` for a comment in every dialect; DuckDB does not know it."""
-    at = 0
-    for token in tokens:
-        gap = file.text[at : token.start]
-        if "{#" in gap:
-            comments = list(comment_lines(file.text, at, token.start))
-            end = comments[-1][0] + 2 + len(comments[-1][1]) if comments else at
-            if found := re.compile(r"\s*(\{#)").match(file.text, end, token.start):
-                findings.add(
-                    file, found.start(1), found.end(1), "outside_subset", "`{#` begins no comment", "write -- or /* … */"
-                )
-        at = token.end
+class Lexer:
+    """Splits parts of one file into tokens. Making one costs more than a statement does."""
 
+    def __init__(self, file: SourceFile, findings: Findings) -> None:
+        self.file = file
+        self.findings = findings
+        self.tokenizer = _Tokenizer(dialect="duckdb")
 
-def _unterminated(file: SourceFile, findings: Findings) -> int:
-    """Finds where the text, name or comment begins that never ends; notes it and gives its offset."""
-    text, at = file.text, 0
-    while found := _STARTS.search(text, at):
-        opening = found.group()
-        if opening.startswith("--"):
-            at = found.end()
-            continue
-        end = _block_end(text, found.start()) if opening == "/*" else text.find(opening, found.end())
-        if end < 0:
-            what = {"'": "text", '"': "quoted name", "/*": "comment"}.get(opening, "text")
-            findings.add(
-                file, found.start(), found.end(), UNTERMINATED, f"this {what} never ends", f"close it with {opening[::-1]}"
+    def tokens(self, start: int, end: Token) -> list[Token]:
+        """The tokens from ``start`` to the END token ``end``, which is the last one."""
+        text = self.file.text
+        part = text[start : end.start]
+        try:
+            raw = self.tokenizer.tokenize(part)
+        except TokenError:
+            self.findings.add(
+                self.file, start, start + 1, "unreadable", "this statement cannot be split into words", "look for an odd quote"
             )
-            return found.start()
-        at = end if opening == "/*" else end + len(opening)
-    findings.add(file, 0, 1, "unreadable", "the file cannot be split into words")
-    return 0
+            return [Token(END, UNTERMINATED, "", end.start, end.start)]
+        tokens = []
+        for one in raw:
+            kind = _KINDS.get(one.token_type, SYMBOL)
+            first, last = start + one.start, start + one.end + 1
+            if kind is NAME:
+                tokens.append(Token(NAME, one.text, one.text.upper(), first, last))
+            elif kind is SYMBOL:
+                written = text[first:last]
+                tokens.append(Token(SYMBOL, written, written, first, last))
+            else:
+                tokens.append(Token(kind, one.text, "", first, last))
+        tokens.append(end)
+        if "{#" in part:
+            _refuse_templates(self.file, start, tokens, self.findings)
+        return tokens
+
+
+def _refuse_templates(file: SourceFile, start: int, tokens: list[Token], findings: Findings) -> None:
+    """sqlglot's tokenizer takes `{# … #}` for a comment in every dialect; DuckDB does not know it."""
+    at = start
+    for token in tokens:
+        if "{#" in file.text[at : token.start]:
+            comments = list(comment_lines(file.text, at, token.start))
+            behind = comments[-1][0] + 2 + len(comments[-1][1]) if comments else at
+            if found := _TEMPLATE.match(file.text, behind, token.start):
+                hint = "write -- or /* … */"
+                findings.add(file, found.start(1), found.end(1), "outside_subset", "`{#` begins no comment", hint)
+        at = token.end
 
 
 def _block_end(text: str, start: int) -> int:
     """One past a block comment that starts at ``start``, which may hold further ones; -1 where it never ends."""
     depth = 0
-    for found in re.compile(r"/\*|\*/").finditer(text, start):
+    for found in _COMMENT_ENDS.finditer(text, start):
         depth += 1 if found.group() == "/*" else -1
         if depth == 0:
             return found.end()

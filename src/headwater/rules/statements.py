@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from headwater.core import limits
 from headwater.rules.cursor import Cursor
 from headwater.rules.expressions import parse_expression
 from headwater.rules.findings import Findings, SourceFile, closest_name
-from headwater.rules.lexer import END, NAME, STRING, UNTERMINATED, Token, comment_lines, tokenize
+from headwater.rules.lexer import END, NAME, STRING, UNTERMINATED, Lexer, Token, comment_lines, pieces
 from headwater.rules.refused import CONSTRUCTS, STATEMENTS
 from headwater.rules.syntax import Item, RefusedError, Statement, Word
 
@@ -22,35 +22,31 @@ _DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DATASET_CHARS_MAX = 128
 
 
-def parse_file(file: SourceFile, findings: Findings) -> list[Statement]:
-    """Every statement of a file, in order; what is refused is noted in ``findings``."""
-    tokens = tokenize(file, findings)
-    statements: list[Statement] = []
-    gap_start = begin = 0
-    for at, token in enumerate(tokens):
-        again = token.key == "INSERT" and at > begin and tokens[at + 1].key == "INTO"
-        if token.kind is not END and token.key != ";" and not again:
-            continue
-        if at > begin:
-            statement = Statement(tokens[begin].start)
-            statement.number = len(statements) + 1
+def parse_file(file: SourceFile, findings: Findings) -> Iterator[Statement]:
+    """Every statement of a file, in order; what is refused is noted in ``findings``. Only one is held in memory."""
+    number, gap_start = 0, 0
+    lexer = Lexer(file, findings)
+    for start, end in pieces(file, findings):
+        tokens = lexer.tokens(start, end)
+        begin = 0
+        for at, token in enumerate(tokens):
+            again = token.key == "INSERT" and at > begin and tokens[at + 1].key == "INTO"
+            if not again and (token.kind is not END or at == begin):
+                continue
+            number += 1
+            statement = Statement(tokens[begin].start, number)
             _header(file, gap_start, statement, findings)
-            _Parser(file, findings, statement).parse(
-                [*tokens[begin:at], Token(END, token.text if token.kind is END else "", "", token.start, token.start)]
-            )
+            ended = [*tokens[begin:at], token if token.kind is END else Token(END, "", "", token.start, token.start)]
+            _Parser(file, findings, statement).parse(ended)
             _misplaced_headers(file, tokens[begin:at], findings)
-            statements.append(statement)
             if again and not statement.broken:
-                findings.add(
-                    file, token.start, token.end, "syntax", "the statement before this one has no end", "write `;` after it"
-                )
+                hint = "write `;` after it"
+                findings.add(file, token.start, token.end, "syntax", "the statement before this one has no end", hint)
                 statement.broken = True
-            gap_start = token.start if again else token.end
-            begin = at if again else at + 1
-        elif token.key == ";":
-            begin, gap_start = at + 1, max(gap_start, token.end) if at == begin and at else token.end
+            gap_start, begin = token.start, at
+            yield statement
+        gap_start = min(gap_start, end.start + 1) if not tokens[:-1] else end.start + 1
     _unused_header(file, gap_start, findings)
-    return statements
 
 
 def _header(file: SourceFile, gap_start: int, statement: Statement, findings: Findings) -> None:

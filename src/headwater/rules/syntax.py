@@ -94,10 +94,10 @@ class Statement:
     ``broken`` tells that a part was refused and is missing here; the rest can still be checked.
     """
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, number: int) -> None:
         self.start = start
         self.end = start
-        self.number = 0
+        self.number = number
         self.header: dict[str, Word] = {}
         self.into: Word | None = None
         self.source: Word | None = None

@@ -33,3 +33,13 @@ class Function(msgspec.Struct, frozen=True):
     doc: str
     example: str
     instead_of: tuple[str, ...] = ()
+
+    def forms(self) -> list[str]:
+        """How a call is written, one text a signature: ``trim(VARCHAR[, VARCHAR])``."""
+        forms = []
+        for signature in self.signatures:
+            must = len(signature.parameters) - signature.optional
+            parts = ["value" if one == COMMON else one for one in signature.parameters]
+            text = ", ".join(parts[:must]) + "".join(f"[, {part}" for part in parts[must:]) + "]" * signature.optional
+            forms.append(f"{self.name}({text}{', …' if signature.variadic else ''})")
+        return forms
