@@ -41,6 +41,10 @@ DEDUPLICATION_WINDOW_MS = 24 * 3600 * 1000
 
 # Sinks: a file of this size is closed and the next one begun.
 SINK_FILE_BYTES_MAX = 256 * 1024 * 1024
+# Sinks that are written at once, each with an open file; the others follow. And how many of them sync at the same time: the file
+# system then makes one commit for several.
+SINKS_OPEN_MAX = 128
+SINK_SYNC_THREADS = 8
 
 # Registry: a schema that nests deeper or unfolds into more fields (its $refs followed) is refused.
 SCHEMA_DEPTH_MAX = 64

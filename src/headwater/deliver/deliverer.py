@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from headwater.core import clock
-from headwater.core.limits import FETCH_BYTES_MAX, RETRY_WAIT_S_MAX, RETRY_WAIT_S_MIN
+from headwater.core.limits import FETCH_BYTES_MAX, RETRY_WAIT_S_MAX, RETRY_WAIT_S_MIN, SINK_SYNC_THREADS, SINKS_OPEN_MAX
 from headwater.deliver.checkpoints import Checkpoints
 from headwater.deliver.delay import DelayWindow
 from headwater.deliver.sink import Checkpoint, Sink, SinkBatch
@@ -41,6 +42,7 @@ class Deliverer:
         self._checkpoints = Checkpoints(checkpoints)
         self._deliveries: dict[str, _Delivery] = {}
         self._delays = DelayWindow()
+        self._syncing = ThreadPoolExecutor(SINK_SYNC_THREADS, thread_name_prefix="sync")
         self._stop = threading.Event()
 
     def run(self) -> None:
@@ -50,6 +52,7 @@ class Deliverer:
                 self._topics_log.wait(_IDLE_S)
         while self.deliver():
             pass
+        self._syncing.shutdown()
         for delivery in self._deliveries.values():
             delivery.sink.close()
 
@@ -62,19 +65,31 @@ class Deliverer:
         for topic in set(self._topics_log.topics()).difference(self._sources(), self._deliveries):
             sink = self._make_sink(self._out_dir / topic)
             self._deliveries[topic] = _Delivery(topic, self._topics_log, sink, self._checkpoints)
-        wrote = [delivery for delivery in tuple(self._deliveries.values()) if delivery.write()]
-        synced = {delivery.topic: checkpoint for delivery in wrote if (checkpoint := delivery.sync())}
-        if not synced:
-            return False
-        try:
-            self._checkpoints.save(synced)
-        except Exception as error:
-            for topic in synced:
-                self._deliveries[topic].fail(error)
+        deliveries = tuple(self._deliveries.values())
+        groups = [deliveries[first : first + SINKS_OPEN_MAX] for first in range(0, len(deliveries), SINKS_OPEN_MAX)]
+        return sum(self._deliver_group(group) for group in groups) > 0
+
+    def _deliver_group(self, group: Sequence[_Delivery]) -> bool:
+        self._save({delivery.topic: checkpoint for delivery in group if (checkpoint := delivery.open())})
+        wrote = [delivery for delivery in group if delivery.write()]
+        checkpoints = self._syncing.map(_Delivery.sync, wrote)
+        synced = {delivery.topic: checkpoint for delivery, checkpoint in zip(wrote, checkpoints, strict=True) if checkpoint}
+        if not self._save(synced):
             return False
         for topic in synced:
             self._delays.add(self._deliveries[topic].delivered())
         return True
+
+    def _save(self, checkpoints: dict[str, Checkpoint]) -> bool:
+        """True where there were any and they are durable; else their sinks go back."""
+        try:
+            if checkpoints:
+                self._checkpoints.save(checkpoints)
+            return bool(checkpoints)
+        except Exception as error:
+            for topic in checkpoints:
+                self._deliveries[topic].fail(error)
+            return False
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """Per dataset: ``read`` from the log, ``written`` rows, ``lag`` in records, and the ``error`` holding it up, or None."""
@@ -100,13 +115,25 @@ class _Delivery:
         self._wait_s = 0.0
         self._retry_at = 0.0
 
+    def open(self) -> Checkpoint | None:
+        """Opens the sink where it is not, once the pause after an error is over. Gives the checkpoint where it is to be saved."""
+        if self._opened or clock.monotonic_s() < self._retry_at:
+            return None
+        try:
+            saved = self._checkpoints.get(self.topic)
+            checkpoint = self.sink.open(saved)
+        except Exception as error:
+            self.fail(error)
+            return None
+        self._offsets = dict(checkpoint.next_offsets)
+        self._opened = True
+        return None if checkpoint == saved else checkpoint
+
     def write(self) -> bool:
         """Reads what is new and hands it to the sink. True where there was anything."""
-        if clock.monotonic_s() < self._retry_at:
+        if not self._opened:
             return False
         try:
-            if not self._opened:
-                self._open()
             return sum(self._write_partition(partition) for partition in self._log.partitions(self.topic)) > 0
         except Exception as error:
             self.fail(error)
@@ -144,12 +171,6 @@ class _Delivery:
         read = sum(checkpoint.next_offsets.values())
         end = sum(self._log.end_offset(self.topic, partition) for partition in self._log.partitions(self.topic))
         return {"read": read, "written": checkpoint.rows, "lag": max(end - read, 0), "error": self._error}
-
-    def _open(self) -> None:
-        checkpoint = self.sink.open(self._checkpoints.get(self.topic))
-        self._checkpoints.save({self.topic: checkpoint})
-        self._offsets = dict(checkpoint.next_offsets)
-        self._opened = True
 
     def _write_partition(self, partition: int) -> bool:
         offset = self._offsets.get(partition, 0)

@@ -68,6 +68,7 @@ class Table:
 
     def __init__(self) -> None:
         self._ends: dict[tuple[str, int], int] = {}
+        self._partitions: dict[str, tuple[int, ...]] = {}
         self._owners: dict[tuple[str, ...], str] = {}
         self._commits: dict[tuple[str, str, int], int] = {}
         self._states: dict[str, bytes] = {}
@@ -93,11 +94,16 @@ class Table:
         for name in mine:
             del self._owners[name]
         self._ends = {k: v for k, v in self._ends.items() if ("partition", k[0], str(k[1])) not in mine}
+        self._partitions = {}
+        for topic, partition in self._ends:
+            self._partitions[topic] = tuple(sorted((*self._partitions.get(topic, ()), partition)))
         self._commits = {k: v for k, v in self._commits.items() if ("commit", k[0], k[1], str(k[2])) not in mine}
         self._states = {k: v for k, v in self._states.items() if ("state", k) not in mine}
 
     def extend(self, topic: str, partition: int, next_offset: int) -> None:
         """A partition now ends at ``next_offset``."""
+        if (topic, partition) not in self._ends:
+            self._partitions[topic] = tuple(sorted((*self._partitions.get(topic, ()), partition)))
         self._ends[topic, partition] = next_offset
 
     def commit(self, commits: tuple[Commit, ...], states: tuple[tuple[str, bytes], ...]) -> None:
@@ -120,11 +126,11 @@ class Table:
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """The partitions of a topic that hold anything, sorted."""
-        return tuple(sorted(partition for name, partition in self._ends if name == topic))
+        return self._partitions.get(topic, ())
 
     def topics(self) -> tuple[str, ...]:
         """The topics that hold anything, sorted."""
-        return tuple(sorted({name for name, _ in self._ends}))
+        return tuple(sorted(self._partitions))
 
     def of_shard(self, shard: str) -> tuple[list[tuple[str, int, int]], tuple[Commit, ...], tuple[tuple[str, bytes], ...]]:
         """What the shard wrote: (topic, partition, end) of each partition, commits, states. The start of its next segment."""

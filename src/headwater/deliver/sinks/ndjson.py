@@ -77,7 +77,7 @@ class NdjsonSink:
         return rows
 
     def sync(self) -> Checkpoint:
-        """Syncs the file, and its directory where the file is new; a file that is large enough ends here."""
+        """Syncs the file, and the directory of a new one, and closes it until the next `write`. One that is large enough ends."""
         try:
             if self._descriptor is not None:
                 os.fdatasync(self._descriptor)
@@ -86,8 +86,8 @@ class NdjsonSink:
                 self._created = False
         except OSError as e:
             raise SinkError(f"cannot sync {self._path(self._number)}: {e.strerror}") from e
+        self.close()
         if self._length >= self._file_bytes_max:
-            self.close()
             self._number += 1
             self._length = 0
         return self._checkpoint()
