@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -213,6 +214,21 @@ def test_a_signal_drains(start: Callable[..., Up], number: int) -> None:
     assert up.stop(number) == 0
     assert len(up.rows("user_actions")) == 2000
     assert "Traceback" not in up.errors.read_text()
+
+
+def test_a_second_signal_ends_it_at_once(start: Callable[..., Up]) -> None:
+    up = start()
+    with socket.create_connection(("127.0.0.1", up.ready["port"])) as connection:
+        connection.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+        up.report(like(1))
+        up.process.send_signal(signal.SIGTERM)
+        until(lambda: "stopping" in up.errors.read_text())
+        assert up.process.poll() is None, "a request is under way"
+        began = time.monotonic()
+        assert up.stop() == 128 + signal.SIGTERM
+        assert time.monotonic() - began < 2
+    again = start()
+    until(lambda: len(again.rows("user_actions")) == 1)
 
 
 def test_it_is_idle_when_nothing_comes(start: Callable[..., Up]) -> None:
