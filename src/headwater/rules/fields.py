@@ -62,6 +62,7 @@ class SourceFields:
         self.base = Tree(schema.base)
         self.by_event: dict[str, list[EventTypeSchema]] = {}
         self._trees: dict[int, Tree] = {}
+        self.apps = frozenset(one.app for one in schema.event_types)
         for one in schema.event_types:
             self.by_event.setdefault(one.event, []).append(one)
 
@@ -172,8 +173,7 @@ class Scope:
         """Text literals compared with `event` or `app` that are not registered: the literal, which field, what is close."""
         if not self.fields.by_event:
             return
-        apps = {one.app for one in self.fields.schema.event_types}
-        for name, known in (("event", self.fields.by_event.keys()), ("app", apps)):
+        for name, known in (("event", self.fields.by_event.keys()), ("app", self.fields.apps)):
             for literal in literals_of(self.where, name):
                 if literal.value[0] == "VARCHAR" and literal.value[1] not in known:
                     yield literal, name, closest_name(literal.value[1], known)
