@@ -32,9 +32,10 @@ const MADE_BYTES_MAX: usize = 1 << 30;
 const KEPT_BYTES_MAX: usize = 16 << 20;
 
 impl Memory {
-    /// Makes ready for the next event.
-    pub fn begin(&mut self, program: &Program) {
-        if self.nodes.len() != program.nodes.len() || self.readings.len() != program.readings || self.epoch == u32::MAX {
+    /// Makes ready for the next event. True if epochs begin anew.
+    pub fn begin(&mut self, program: &Program) -> bool {
+        let anew = self.nodes.len() != program.nodes.len() || self.readings.len() != program.readings || self.epoch == u32::MAX;
+        if anew {
             self.nodes = vec![Memo { value: Value::Null, epoch: 0, failed: None }; program.nodes.len()];
             self.readings = vec![(Value::Null, 0); program.readings];
             self.epoch = 0;
@@ -42,8 +43,11 @@ impl Memory {
         self.epoch += 1;
         for text in [&mut self.made, &mut self.spare] {
             text.clear();
-            text.shrink_to(KEPT_BYTES_MAX);
+            if text.capacity() > KEPT_BYTES_MAX {
+                text.shrink_to(KEPT_BYTES_MAX);
+            }
         }
+        anew
     }
 }
 

@@ -90,28 +90,14 @@ pub fn check(bytes: &[u8]) -> Parsed<Span> {
     Ok(span)
 }
 
-/// How deep the brackets of a well-formed text are nested.
-pub fn depth(text: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0);
-    let mut cursor = Cursor::new(text);
-    while let Some(byte) = cursor.peek() {
-        match byte {
-            b'"' if cursor.string().is_ok() => continue,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-        cursor.at += 1;
-    }
-    deepest
-}
-
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     bytes: &'a [u8],
     pub at: usize,
+    malformed: Malformed,
 }
+
+const NOTHING: Malformed = Malformed { reason: Reason::UnexpectedByte, at: 0 };
 
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -125,14 +111,53 @@ fn stops(word: u64) -> u64 {
     (below_space | (quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash)) & HIGHS
 }
 
+/// Where the first quote, backslash or control character stands from `at` on, or the end.
+#[inline(always)]
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let found = stops_of_16(chunk);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
+        }
+        at += 16;
+    }
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let found = stops(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')) {
+        at += 1;
+    }
+    at
+}
+
+/// A bit for every byte that is below 0x20, a quote or a backslash. SSE2 is part of x86-64.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn stops_of_16(chunk: &[u8; 16]) -> u32 {
+    use std::arch::x86_64::*;
+    // SAFETY: the instructions are there on every x86-64, and `chunk` has the 16 bytes that are loaded, at any alignment.
+    unsafe {
+        let bytes = _mm_loadu_si128(chunk.as_ptr().cast());
+        let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
+        let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
+        let slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
+        _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, slash))) as u32
+    }
+}
+
 impl<'a> Cursor<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Cursor { bytes, at: 0 }
+        Cursor { bytes, at: 0, malformed: NOTHING }
     }
 
     /// A cursor over the same bytes that starts at `at`.
     pub fn from(bytes: &'a [u8], at: usize) -> Self {
-        Cursor { bytes, at }
+        Cursor { bytes, at, malformed: NOTHING }
     }
 
     #[inline(always)]
@@ -148,6 +173,9 @@ impl<'a> Cursor<'a> {
 
     #[inline(always)]
     pub fn space(&mut self) {
+        if self.peek().is_some_and(|byte| byte > b' ') {
+            return;
+        }
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.at += 1;
         }
@@ -176,10 +204,35 @@ impl<'a> Cursor<'a> {
     /// The span of the next value, checked to its end. Nesting costs no stack: one bit a level.
     #[inline]
     pub fn value(&mut self) -> Parsed<Span> {
+        self.skip_value().ok_or(self.malformed)
+    }
+
+    /// Skips a string; `at` must be on its opening quote and ends behind the closing one.
+    #[inline]
+    pub fn string(&mut self) -> Parsed<Kind> {
+        self.skip_string().ok_or(self.malformed)
+    }
+
+    /// A key and its colon: the span of the key, quotes included.
+    #[inline]
+    pub fn key(&mut self) -> Parsed<Span> {
+        self.skip_key().ok_or(self.malformed)
+    }
+
+    /// Remembers a refusal. The hot path says no more than that there is one: a small result stays in registers.
+    #[cold]
+    #[inline(never)]
+    fn refuse<T>(&mut self, reason: Reason) -> Option<T> {
+        self.malformed = self.fail::<()>(reason).err()?;
+        None
+    }
+
+    #[inline(always)]
+    pub(crate) fn skip_value(&mut self) -> Option<Span> {
         self.space();
         let start = self.at;
         let kind = match self.peek() {
-            Some(b'"') => self.string()?,
+            Some(b'"') => self.skip_string()?,
             Some(b'{') => {
                 self.container()?;
                 Kind::Object
@@ -190,53 +243,56 @@ impl<'a> Cursor<'a> {
             }
             _ => self.scalar()?,
         };
-        Ok(Span { start, end: self.at, kind })
+        Some(Span { start, end: self.at, kind })
     }
 
     /// A number or a word. `at` must be on its first byte.
-    #[inline]
-    fn scalar(&mut self) -> Parsed<Kind> {
+    #[inline(always)]
+    fn scalar(&mut self) -> Option<Kind> {
         match self.peek() {
-            Some(b'-' | b'0'..=b'9') => {
-                self.number()?;
-                Ok(Kind::Number)
-            }
+            Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word(b"true", Kind::True),
             Some(b'f') => self.word(b"false", Kind::False),
             Some(b'n') => self.word(b"null", Kind::Null),
-            _ => self.fail(Reason::UnexpectedByte),
+            _ => self.refuse(Reason::UnexpectedByte),
         }
-    }
-
-    #[inline]
-    fn word(&mut self, word: &[u8], kind: Kind) -> Parsed<Kind> {
-        for &byte in word {
-            if self.peek() != Some(byte) {
-                return self.fail(Reason::UnexpectedByte);
-            }
-            self.at += 1;
-        }
-        Ok(kind)
     }
 
     #[inline(always)]
-    fn digits(&mut self) -> Parsed<()> {
+    fn word(&mut self, word: &[u8], kind: Kind) -> Option<Kind> {
+        if self.bytes.get(self.at..self.at + word.len()) == Some(word) {
+            self.at += word.len();
+            return Some(kind);
+        }
+        self.broken_word(word)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn broken_word(&mut self, word: &[u8]) -> Option<Kind> {
+        let same = word.iter().zip(&self.bytes[self.at..]).take_while(|(expected, byte)| expected == byte).count();
+        self.at += same;
+        self.refuse(Reason::UnexpectedByte)
+    }
+
+    #[inline(always)]
+    fn digits(&mut self) -> Option<()> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
             self.at += 1;
         }
-        if self.at == start { self.fail(Reason::Number) } else { Ok(()) }
+        if self.at == start { self.refuse(Reason::Number) } else { Some(()) }
     }
 
-    #[inline]
-    fn number(&mut self) -> Parsed<()> {
+    #[inline(always)]
+    fn number(&mut self) -> Option<Kind> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
         if self.peek() == Some(b'0') {
             self.at += 1;
             if let Some(b'0'..=b'9') = self.peek() {
-                return self.fail(Reason::Number);
+                return self.refuse(Reason::Number);
             }
         } else {
             self.digits()?;
@@ -252,39 +308,40 @@ impl<'a> Cursor<'a> {
             }
             self.digits()?;
         }
-        Ok(())
+        Some(Kind::Number)
     }
 
-    /// Skips a string; `at` must be on its opening quote and ends behind the closing one.
-    #[inline]
-    pub fn string(&mut self) -> Parsed<Kind> {
-        self.at += 1;
+    #[inline(always)]
+    fn skip_string(&mut self) -> Option<Kind> {
+        self.at = plain_end(self.bytes, self.at + 1);
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return Some(Kind::Text);
+        }
+        self.rest_of_string()
+    }
+
+    /// From the first byte that is not plain on.
+    #[inline(never)]
+    fn rest_of_string(&mut self) -> Option<Kind> {
         let mut kind = Kind::Text;
         loop {
-            while let Some(chunk) = self.bytes.get(self.at..self.at + 8) {
-                let found = stops(u64::from_le_bytes(chunk.try_into().unwrap_or_default()));
-                if found != 0 {
-                    self.at += (found.trailing_zeros() / 8) as usize;
-                    break;
-                }
-                self.at += 8;
-            }
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(kind);
+                    return Some(kind);
                 }
                 Some(b'\\') => {
                     kind = Kind::EscapedText;
                     self.escape()?;
                 }
-                Some(0x20..) => self.at += 1,
-                _ => return self.fail(Reason::Control),
+                _ => return self.refuse(Reason::Control),
             }
+            self.at = plain_end(self.bytes, self.at);
         }
     }
 
-    fn escape(&mut self) -> Parsed<()> {
+    fn escape(&mut self) -> Option<()> {
         self.at += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
@@ -293,17 +350,17 @@ impl<'a> Cursor<'a> {
                 for _ in 0..4 {
                     match self.peek() {
                         Some(byte) if byte.is_ascii_hexdigit() => self.at += 1,
-                        _ => return self.fail(Reason::Escape),
+                        _ => return self.refuse(Reason::Escape),
                     }
                 }
             }
-            _ => return self.fail(Reason::Escape),
+            _ => return self.refuse(Reason::Escape),
         }
-        Ok(())
+        Some(())
     }
 
     /// Skips an object or an array; `at` must be on its opening bracket and ends behind the closing one.
-    fn container(&mut self) -> Parsed<()> {
+    fn container(&mut self) -> Option<()> {
         let mut levels = Levels::default();
         'open: loop {
             let object = self.peek() == Some(b'{');
@@ -316,23 +373,23 @@ impl<'a> Cursor<'a> {
                     self.at += 1;
                     levels.pop();
                     if levels.depth == 0 {
-                        return Ok(());
+                        return Some(());
                     }
                     self.space();
                     match (self.peek(), levels.object()) {
                         (Some(b','), _) => self.at += 1,
                         (Some(b'}'), true) | (Some(b']'), false) => continue,
-                        _ => return self.fail(Reason::UnexpectedByte),
+                        _ => return self.refuse(Reason::UnexpectedByte),
                     }
                 }
                 if levels.object() {
-                    self.key()?;
+                    self.skip_key()?;
                 }
                 self.space();
                 match self.peek() {
                     Some(b'{' | b'[') => continue 'open,
                     Some(b'"') => {
-                        self.string()?;
+                        self.skip_string()?;
                     }
                     _ => {
                         self.scalar()?;
@@ -345,24 +402,48 @@ impl<'a> Cursor<'a> {
                         closed = false;
                     }
                     (Some(b'}'), true) | (Some(b']'), false) => closed = true,
-                    _ => return self.fail(Reason::UnexpectedByte),
+                    _ => return self.refuse(Reason::UnexpectedByte),
                 }
             }
         }
     }
 
-    /// A key and its colon: the span of the key, quotes included.
-    #[inline]
-    pub fn key(&mut self) -> Parsed<Span> {
+    #[inline(always)]
+    pub(crate) fn skip_key(&mut self) -> Option<Span> {
         self.space();
         if self.peek() != Some(b'"') {
-            return self.fail(Reason::UnexpectedByte);
+            return self.refuse(Reason::UnexpectedByte);
         }
         let start = self.at;
-        let kind = self.string()?;
+        let kind = self.skip_string()?;
         let span = Span { start, end: self.at, kind };
-        self.take(b':')?;
-        Ok(span)
+        self.space();
+        if self.peek() != Some(b':') {
+            return self.refuse(Reason::UnexpectedByte);
+        }
+        self.at += 1;
+        Some(span)
+    }
+
+    #[inline(always)]
+    pub(crate) fn skip_comma(&mut self, close: u8) -> Option<bool> {
+        self.space();
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Some(true)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Some(false)
+            }
+            _ => self.refuse(Reason::UnexpectedByte),
+        }
+    }
+
+    /// Why the last step was refused.
+    pub(crate) fn malformed(&self) -> Malformed {
+        self.malformed
     }
 
     /// Enters an object: true if it has members. Then call `key`, `value` and `next_member` in turn.
@@ -380,18 +461,7 @@ impl<'a> Cursor<'a> {
     /// After a member: true at a comma, false behind the closing bracket.
     #[inline]
     pub fn next_member(&mut self, close: u8) -> Parsed<bool> {
-        self.space();
-        match self.peek() {
-            Some(b',') => {
-                self.at += 1;
-                Ok(true)
-            }
-            Some(byte) if byte == close => {
-                self.at += 1;
-                Ok(false)
-            }
-            _ => self.fail(Reason::UnexpectedByte),
-        }
+        self.skip_comma(close).ok_or(self.malformed)
     }
 }
 

@@ -130,9 +130,9 @@ impl Run<'_> {
         }
         let cuts = &state.cuts.0;
         let spare = &mut state.memory.made;
-        let mut is = |key: Span, name: &[u8]| key_is(event.text, key, name, spare);
-        let mut excluded = |key: Span| exclude.iter().any(|name| is(key, name));
-        if replace.is_empty() && !star::top_members(event.text, event.span, cuts).any(|member| excluded(member.key)) {
+        let mut excluded = |key: Span| exclude.iter().any(|name| key_is(event.text, key, name, spare));
+        let mut members = star::top_members(event.text, event.span, cuts);
+        if replace.is_empty() && (exclude.is_empty() || !members.any(|member| excluded(member.key))) {
             star::write_cut(event.text, event.span.start, event.span.end, cuts, out);
             return Ok(());
         }

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use crate::functions::like::Pattern;
 use crate::functions::timestamp;
-use crate::json;
+use crate::json::{self, Cursor};
 use crate::op::Op;
 use crate::types::Type;
 
@@ -84,10 +84,27 @@ pub fn parse(text: &[u8]) -> Result<Rule, String> {
 
 fn check_depth(text: &[u8]) -> Result<(), String> {
     json::check(text).map_err(|error| format!("a rule is not JSON: {} at byte {}", error.reason.name(), error.at))?;
-    if json::depth(text) > JSON_DEPTH_MAX {
+    if depth(text) > JSON_DEPTH_MAX {
         return Err(format!("a rule is nested deeper than {DEPTH_MAX} expressions"));
     }
     Ok(())
+}
+
+/// How deep the brackets of a well-formed text are nested.
+fn depth(text: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let mut cursor = Cursor::new(text);
+    while let Some(byte) = cursor.peek() {
+        match byte {
+            b'"' if cursor.string().is_ok() => continue,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        cursor.at += 1;
+    }
+    deepest
 }
 
 fn parse_named(rule: &Json, name: &str) -> Result<Rule, String> {

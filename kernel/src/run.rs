@@ -276,7 +276,10 @@ impl<'p> Run<'p> {
 
     /// Runs the rules on an event that is one line.
     fn apply(&mut self, event: Event) {
-        self.state.memory.begin(self.program);
+        if self.state.memory.begin(self.program) {
+            self.state.cuts.1 = 0;
+            self.state.keys.fill((KeyState::Null, 0));
+        }
         self.read(event.text);
         self.find(event.text);
         let mut matched = std::mem::take(&mut self.state.matched);

@@ -117,28 +117,30 @@ pub fn scan(trie: &Trie, text: &[u8], found: &mut Found, spare: &mut Vec<u8>) ->
         return Ok(Scanned::Other(value));
     }
     let start = cursor.at;
-    walk(trie, text, &mut cursor, found, spare)?;
+    if walk(trie, text, &mut cursor, found, spare).is_none() {
+        return Err(cursor.malformed());
+    }
     let end = cursor.at;
     cursor.end()?;
     Ok(Scanned::Object(Span { start, end, kind: Kind::Object }))
 }
 
 /// Walks the object that the cursor stands on, and those inside it that the tree has nodes below.
-fn walk(trie: &Trie, text: &[u8], cursor: &mut Cursor, found: &mut Found, spare: &mut Vec<u8>) -> Parsed<()> {
+fn walk(trie: &Trie, text: &[u8], cursor: &mut Cursor, found: &mut Found, spare: &mut Vec<u8>) -> Option<()> {
     let mut node = 0u32;
-    let mut more = cursor.enter(b'{', b'}')?;
+    let mut more = cursor.enter(b'{', b'}').ok()?;
     loop {
         while !more {
-            let Some(parent) = found.open.pop() else { return Ok(()) };
+            let Some(parent) = found.open.pop() else { return Some(()) };
             found.places[node as usize].0.end = cursor.at;
             node = parent;
-            more = cursor.next_member(b'}')?;
+            more = cursor.skip_comma(b'}')?;
         }
-        let key = cursor.key()?;
+        let key = cursor.skip_key()?;
         let here = &trie.nodes[node as usize];
         let Some(index) = find_key(&here.keys, text, key, spare) else {
-            cursor.value()?;
-            more = cursor.next_member(b'}')?;
+            cursor.skip_value()?;
+            more = cursor.skip_comma(b'}')?;
             continue;
         };
         let child = here.children[index as usize];
@@ -158,12 +160,12 @@ fn walk(trie: &Trie, text: &[u8], cursor: &mut Cursor, found: &mut Found, spare:
                 found.places[child as usize] = (Span { start: cursor.at, end: 0, kind: Kind::Object }, found.epoch);
                 found.open.push(node);
                 node = child;
-                more = cursor.enter(b'{', b'}')?;
+                more = cursor.enter(b'{', b'}').ok()?;
                 continue;
             }
         }
-        found.places[child as usize] = (cursor.value()?, found.epoch);
-        more = cursor.next_member(b'}')?;
+        found.places[child as usize] = (cursor.skip_value()?, found.epoch);
+        more = cursor.skip_comma(b'}')?;
     }
 }
 

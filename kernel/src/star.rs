@@ -76,7 +76,7 @@ impl Collapser {
             _ => {}
         }
         if let Some((_, true)) = self.open.last() {
-            let key = cursor.key().ok()?;
+            let key = cursor.skip_key()?;
             self.add(event, key);
         }
         cursor.space();
@@ -86,7 +86,7 @@ impl Collapser {
                 self.open.push((self.members.len(), open == b'{'));
             }
             _ => {
-                cursor.value().ok()?;
+                cursor.skip_value()?;
             }
         }
         Some(())
