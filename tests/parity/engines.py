@@ -11,10 +11,18 @@ from headwater.kernel.reference import ReferenceProgram
 ENGINES = {"reference": ReferenceProgram, "kernel": Program}
 
 
+def integer(lexeme: str) -> int | str:
+    """Python refuses to convert numbers of very many digits; their text compares as well."""
+    return int(lexeme) if len(lexeme) < 1000 else lexeme
+
+
 def exact(text: bytes | str) -> Any:
     """JSON as a value that compares exactly: the order of keys, int and float and bool, -0.0 and every digit."""
     value = json.loads(
-        text, object_pairs_hook=lambda pairs: ("object", *pairs), parse_float=lambda lexeme: ("double", float(lexeme))
+        text,
+        object_pairs_hook=lambda pairs: ("object", *pairs),
+        parse_float=lambda lexeme: ("double", float(lexeme)),
+        parse_int=integer,
     )
     return repr(value)
 
