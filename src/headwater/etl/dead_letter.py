@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from headwater.core.limits import WORKER_OUTPUT_BYTES_MAX
 from headwater.core.record import Record, decode_all, encode
 from headwater.kernel import Result
 
 RULE_FAILED = "rule_failed"
+OUTPUTS_TOO_LARGE = "outputs_too_large"
 
 
 class _Who(msgspec.Struct):
@@ -49,6 +51,13 @@ def letters(batch: bytes, result: Result, rule_names: Sequence[str], snapshot: i
             _letter(records[index], snapshot, name, {"reason": RULE_FAILED, "rule": name, "column": column, "detail": operation})
         )
     return b"".join(found), len(found)
+
+
+def letter_for_too_large(batch: bytes, snapshot: int) -> bytes:
+    """The dead letter of a batch of one event, whose outputs together are more than an append group holds."""
+    (record,) = decode_all(batch)
+    detail = f"its outputs are more than {WORKER_OUTPUT_BYTES_MAX} bytes together"
+    return _letter(record, snapshot, "", {"reason": OUTPUTS_TOO_LARGE, "detail": detail})
 
 
 def _letter(record: Record, snapshot: int, rule: str, why: dict[str, Any]) -> bytes:

@@ -119,6 +119,13 @@ class Figures:
         for dataset_name, rows in result.rows.items():
             self._datasets[dataset_name].emitted += rows
 
+    def add_dead(self, source: str) -> None:
+        """Adds one event that became a dead letter before any rule had it."""
+        totals = self._totals[source]
+        totals.read += 1
+        totals.dead += 1
+        self._changed.add(_TOTALS)
+
     def take_changed(self) -> tuple[tuple[str, bytes], ...]:
         """The states that changed since the last call, for the append group of the batch."""
         changed, self._changed = sorted(self._changed), set()

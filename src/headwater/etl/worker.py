@@ -13,7 +13,7 @@ import structlog
 
 from headwater.core.errors import HeadwaterError, LinkError
 from headwater.core.limits import RETRY_WAIT_S_MAX, RETRY_WAIT_S_MIN, WORKER_FETCH_BYTES_MAX, WORKER_OUTPUT_BYTES_MAX
-from headwater.etl.dead_letter import letters
+from headwater.etl.dead_letter import letter_for_too_large, letters
 from headwater.etl.deduplication import STATE as DEDUPLICATION
 from headwater.etl.deduplication import restore
 from headwater.etl.figures import Figures
@@ -175,10 +175,16 @@ class Worker:
         dead, count = letters(work.records, result, [rule.name for rule in rules], linked.snapshot.number)
         if count:
             batches.append(Batch(*DEAD_LETTERS, dead, count))
-        if sum(len(batch.data) for batch in batches) > WORKER_OUTPUT_BYTES_MAX and work.read > 1:
+        too_large = sum(len(batch.data) for batch in batches) > WORKER_OUTPUT_BYTES_MAX
+        if too_large and work.read > 1:
             return None
         with self._lock:
-            self._figures.add(work.topic, work.read, work.duplicates, result, rules)
+            if too_large:
+                # One event alone: without this letter the worker would be held up by it for ever.
+                batches = [Batch(*DEAD_LETTERS, letter_for_too_large(work.records, linked.snapshot.number), 1)]
+                self._figures.add_dead(work.topic)
+            else:
+                self._figures.add(work.topic, work.read, work.duplicates, result, rules)
             state = ((DEDUPLICATION, work.window), *self._figures.take_changed())
         commit = Commit(GROUP, work.topic, work.partition, work.next_offset)
         return AppendGroup(batches=tuple(batches), commits=(commit,), state=state)

@@ -266,6 +266,23 @@ def test_outputs_too_large_for_one_group_are_made_from_smaller_batches(
     check_balances(figures)
 
 
+def test_one_event_whose_outputs_are_too_large_is_a_dead_letter_and_holds_nobody_up(
+    stream: ModuleType, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "WORKER_OUTPUT_BYTES_MAX", 2000)
+    large = stream.click(1, "c" * 3000)
+    stream.Source(log).report([stream.click(0), large, stream.click(2)])
+    worker = Worker(log, stream.make_snapshot())
+    work_off(worker)
+    assert [row["id"] for row in rows(stream, log, "clicks")] == ["c0", "c2"]
+    (letter,) = rows(stream, log, "dead_letters")
+    assert (letter["reason"], letter["origin"]["offset"]) == ("outputs_too_large", 1)
+    assert letter["detail"].endswith("bytes together")
+    figures = worker.figures()
+    assert (figures["read"], figures["unique"], figures["dead"]) == (3, 2, 1)
+    check_balances(figures)
+
+
 def test_figures_and_offsets_survive_a_restart_of_a_log_on_disk(stream: ModuleType, tmp_path: Path) -> None:
     figures = None
     for start in range(0, 300, 100):
