@@ -369,3 +369,104 @@ fn cost(linker: &Linker, node: u32, depth: usize) -> f64 {
     }
     own + call_arguments(linker, node).iter().take(8).map(|argument| cost(linker, *argument, depth + 1)).sum::<f64>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Program;
+    use crate::run::{self, Pool};
+
+    fn field(name: &str) -> String {
+        format!(r#"["field",["{name}"],"VARCHAR"]"#)
+    }
+
+    fn call(op: &str, arguments: &[String]) -> String {
+        format!(r#"["call","{op}","BOOLEAN",[{}]]"#, arguments.join(","))
+    }
+
+    fn text(value: impl std::fmt::Display) -> String {
+        format!(r#"["literal","VARCHAR","{value}"]"#)
+    }
+
+    fn is(name: &str, value: impl std::fmt::Display) -> String {
+        call("eq", &[field(name), text(value)])
+    }
+
+    /// `CAST(name AS BIGINT) = 1`: fails where the text is no number.
+    fn fallible(name: &str) -> String {
+        let cast = format!(r#"["call","cast","BIGINT",[{}]]"#, field(name));
+        call("eq", &[cast, r#"["literal","BIGINT",1]"#.to_owned()])
+    }
+
+    fn program(filters: &[String]) -> Program {
+        let rule = |(number, filter): (usize, &String)| {
+            let head = format!(r#"{{"format":1,"name":"r{number}","from":"e","into":"o""#);
+            format!(r#"{head},"where":{filter},"select":[["x",{}]]}}"#, text("y")).into_bytes()
+        };
+        Program::link(&filters.iter().enumerate().map(rule).collect::<Vec<_>>()).unwrap()
+    }
+
+    /// The rules that matched, and those that counted an error in WHERE.
+    fn ran(program: &Program, event: &str) -> (Vec<u32>, Vec<u32>) {
+        let batch = run::run_lines(program, &Pool::default(), event.as_bytes());
+        let of = |counted: fn(&run::RuleCounts) -> u64| {
+            batch.rules.iter().filter(|(_, counts)| counted(counts) > 0).map(|(rule, _)| *rule).collect()
+        };
+        (of(|counts| counts.matched), of(|counts| counts.where_errors))
+    }
+
+    #[test]
+    fn rules_are_found_by_two_atoms_and_the_rest_is_evaluated() {
+        let both = |n: usize| call("and", &[is("event", n % 10), is("app", n / 10), is("p", n % 3)]);
+        let program = program(&(0..300).map(both).collect::<Vec<_>>());
+        assert!(program.index.groups[0].entries.is_empty());
+        assert!(program.index.groups.iter().all(|group| group.entries.len() <= GROUP_RULES_MIN));
+        assert_eq!(ran(&program, r#"{"event":"7","app":"12","p":"1"}"#), (vec![127], vec![]));
+        assert_eq!(ran(&program, r#"{"event":"7","app":"12","p":"2"}"#), (vec![], vec![]));
+        assert_eq!(ran(&program, r#"{"event":"no","app":"12","p":"2"}"#), (vec![], vec![]));
+    }
+
+    #[test]
+    fn an_atom_that_is_null_hides_no_error() {
+        let filters: Vec<String> = (0..20).map(|n| call("and", &[is("event", n), fallible("a")])).collect();
+        let program = program(&filters);
+        assert_eq!(ran(&program, r#"{"event":"3","a":"1"}"#), (vec![3], vec![]));
+        assert_eq!(ran(&program, r#"{"event":"3","a":"x"}"#), (vec![], vec![3]));
+        assert_eq!(ran(&program, r#"{"a":"x"}"#), (vec![], (0..20).collect()));
+        assert_eq!(ran(&program, r#"{"a":"2"}"#), (vec![], vec![]));
+    }
+
+    #[test]
+    fn contradictions_are_never_looked_at_unless_they_can_fail() {
+        let contradiction = call("and", &[is("event", "a"), is("event", "b")]);
+        let program = program(&[contradiction.clone(), call("and", &[contradiction, fallible("a")])]);
+        let seen: Vec<u32> = program.index.groups.iter().flat_map(|group| &group.entries).map(|entry| entry.rule).collect();
+        assert_eq!(seen, [1]);
+        assert_eq!(ran(&program, r#"{"event":"a","a":"x"}"#), (vec![], vec![]));
+        assert_eq!(ran(&program, r#"{"a":"x"}"#), (vec![], vec![1]));
+    }
+
+    #[test]
+    fn rules_without_an_atom_are_all_looked_at() {
+        let filters: Vec<String> = (0..50).map(|n| call("gt", &[field("event"), text(n)])).collect();
+        let program = program(&filters);
+        assert_eq!(program.index.groups[0].entries.len(), 50);
+        assert_eq!(ran(&program, r#"{"event":"2"}"#).0.len(), (0..50).filter(|n| "2" > n.to_string().as_str()).count());
+    }
+
+    #[test]
+    fn alternatives_share_an_atom() {
+        let either = |n: usize| call("or", &[call("and", &[is("event", n), is("app", "x")]), is("event", n + 1)]);
+        let program = program(&(0..20).map(either).collect::<Vec<_>>());
+        assert!(program.index.groups[0].entries.is_empty());
+        assert_eq!(ran(&program, r#"{"event":"5","app":"x"}"#), (vec![4, 5], vec![]));
+        assert_eq!(ran(&program, r#"{"event":"5"}"#), (vec![4], vec![]));
+    }
+
+    #[test]
+    fn equal_expressions_are_one_node() {
+        let one = program(&[call("and", &[is("event", "a"), fallible("a")])]);
+        let many = program(&vec![call("and", &[is("event", "a"), fallible("a")]); 50]);
+        assert_eq!(one.nodes.len(), many.nodes.len());
+    }
+}
