@@ -20,7 +20,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("check", "Check rules, or a whole project."),
     ("etl", "Run rules over files of events."),
     ("up", "Run a project in one process."),
-    ("demo", "Start an example project with simulated users."),
+    ("demo", "Start an example project with simulated users, and report what came of it."),
 )
 """Name and help. A command is the function of that name in `headwater.cli.<name>`; its docstring begins with the same help."""
 
