@@ -34,7 +34,7 @@ class Checked(msgspec.Struct):
 
 def check(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RULES.sql…|PROJECT_DIR]", help="Rule files, or a project; here if left out.")
+        list[Path] | None, typer.Argument(metavar="RULES.sql…|PROJECT_DIR", help="Rule files, or a project; here if left out.")
     ] = None,
     schema: Annotated[
         list[str] | None,
@@ -59,6 +59,8 @@ def check(
 
 
 def _check(paths: list[Path], schemas: list[str]) -> Checked:
+    if missing := [path for path in paths if not path.exists()]:
+        raise typer.BadParameter(f"{missing[0]} is not there; name rule files or the directory of a project")
     directories = [path for path in paths if path.is_dir()]
     if not directories:
         if not schemas:

@@ -117,7 +117,8 @@ def _progress(quiet: bool) -> Iterator[Callable[[batch.Progress], None]]:
 
 def _show(summary: batch.Summary, output: Path) -> None:
     rate = f"{summary.events_per_second:,.0f} events/s"
-    print(f"{summary.events:,} events in {summary.seconds:,.1f} s ({rate}), {summary.dead_letters:,} dead letters, in {output}:")
+    letters = f"{summary.dead_letters:,} dead letter{'' if summary.dead_letters == 1 else 's'}"
+    print(f"{summary.events:,} events in {summary.seconds:,.1f} s ({rate}), {letters}, in {output}:")
     for dataset, rows in sorted(summary.outputs.items()):
         print(f"  {rows:>13,}  {dataset}")
 

@@ -17,7 +17,7 @@ from headwater.embedded.server import bind
 
 
 def up(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The project.")] = Path(),
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Else that of headwater.toml.")
     ] = None,

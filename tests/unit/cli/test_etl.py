@@ -163,7 +163,7 @@ def test_wrong_usage_and_what_cannot_be_read(run: Run) -> None:
         (run(events="none"), "cannot read none: No such file or directory"),
         (run(output="full"), "full is not empty: it holds mine"),
         (run("--input", "nobody=x"), "--schema"),
-        (run("--input", "app_events"), "NAME=FILE"),
+        (run("--input", "app_events"), "NAME=FILE, such as app_events=events.ndjson"),
         (run("--schema", "app_events=schema.json"), "twice"),
         (run("--input", "others_in=-", events="-"), "standard input can be read only once"),
         (run("--format", "xml"), "parquet"),
