@@ -39,6 +39,21 @@ class TestPowerLoss(TestKilled):
             self.power.strike(directory / "out")
 
 
+def test_a_file_that_is_taken_away_between_batches_is_not_begun_again(tmp_path: Path) -> None:
+    sink = NdjsonSink(tmp_path / "out")
+    sink.open(None)
+    sink.write(SinkBatch(0, encode(Record(payload=b'{"row":1}')), 0, 1))
+    checkpoint = sink.sync()
+    (tmp_path / "out" / "00000000000000000000.ndjson").rename(tmp_path / "kept")
+    second = SinkBatch(0, encode(Record(payload=b'{"row":2}')), 1, 2)
+    with pytest.raises(SinkError, match="was taken away"):
+        sink.write(second)
+    sink.open(checkpoint)
+    sink.write(second)
+    assert NdjsonSink(tmp_path / "out").open(sink.sync()).rows == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["00000000000000000001.ndjson"]
+
+
 class NeverTakesBack(NdjsonSink):
     def _take_back(self) -> None:
         pass

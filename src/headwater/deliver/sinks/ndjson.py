@@ -121,6 +121,8 @@ class NdjsonSink:
     def _open_file(self) -> None:
         path = self._path(self._number)
         self._created = not path.exists()
+        if self._created and self._length:
+            raise SinkError(f"{path} was taken away")
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def _open_descriptor(self) -> int:
