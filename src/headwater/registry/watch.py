@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -106,14 +107,15 @@ def _stamp(directory: Path) -> _Stamp:
     """Name, times, size and inode of every file of the project: changes whenever one of them is written or replaced."""
     found = []
     for part in (SETTINGS_FILE, "plan", "rules"):
-        try:
-            place = directory / part
-            files = [Path(entry.path) for entry in os.scandir(place)] if place.is_dir() else [place]
-            for file in files:
+        place = directory / part
+        files = [place]
+        with contextlib.suppress(OSError):
+            files += [Path(entry.path) for entry in os.scandir(place)]
+        for file in files:
+            # One that cannot be looked at, such as the dangling link that an editor leaves as a lock, must not hide the others.
+            with contextlib.suppress(OSError):
                 status = file.stat()
                 found.append((str(file), status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino))
-        except OSError:
-            continue
     return tuple(sorted(found))
 
 

@@ -193,3 +193,13 @@ def test_a_fault_in_the_compiler_does_not_end_the_watch(place: Place, monkeypatc
     assert "a fault of Headwater: ZeroDivisionError: oh" in refused.text
     monkeypatch.undo()
     assert place.published(place.edit("rules/more.sql", RULE.format("again"))).number == 2
+
+
+def test_links_to_nothing_and_to_themselves_hide_no_edit(tmp_path: Path) -> None:
+    for name in ("a", "m", "z"):
+        (tmp_path / "rules").mkdir(exist_ok=True)
+        (tmp_path / "rules" / f".#{name}.sql").symlink_to("ann@host.1:2")
+        (tmp_path / "rules" / name).symlink_to(name)
+    place = Place(tmp_path)
+    place.start()
+    assert place.published(place.edit("rules/more.sql", RULE.format("more"))).number == 2
