@@ -141,8 +141,10 @@ def test_what_is_refused_is_not_received():
         check_refused(post(url, "b"))
         check_refused(post(url, "b", "/v1/page"))
         check_refused(requests.post(url + "/v1/events", data=b"{}", auth=(KEY, ""), timeout=10))
+        assert "no space left" in collector.log_error
         log.full = False
         assert post(url, "b").status_code == 200
+        assert collector.log_error is None
         figures = collector.figures()
         assert (figures["received"], figures["accepted"], figures["dead"]) == (2, 2, {})
         assert figures["refused"] == {"log_unavailable": 3}

@@ -71,10 +71,12 @@ class Collector:
 
     ``snapshot`` gives the snapshot that is current; a new one is taken between two requests. What cannot be linked leaves the
     last good one running (`link_error` says why); the first has to link, else ValueError. Raises what `log.writer` raises.
+    While the log refuses events, `log_error` says why.
     """
 
     def __init__(self, log: Log, snapshot: Callable[[], Snapshot]) -> None:
         self.link_error: str | None = None
+        self.log_error: str | None = None
         self._snapshot = snapshot
         self._linked = link(snapshot())
         self._refused_hash = ""
@@ -86,7 +88,6 @@ class Collector:
         self._in_flight = 0
         self._held_bytes = 0
         self._draining = False
-        self._log_failing = False
 
     def figures(self) -> dict[str, Any]:
         """received = accepted + dropped + dead, in events; `docs/collect.md` names the reasons. Safe from any thread."""
@@ -225,7 +226,7 @@ class Collector:
             await self._durably(self._appender.reserve(size))
         if batches:
             await self._durably(self._appender.append(batches, size))
-            self._log_failing = False
+            self.log_error = None
         return self._account(request, outcome, body)
 
     def _authenticate(self, request: _Request, key: str) -> None:
@@ -288,9 +289,9 @@ class Collector:
         try:
             await step
         except LogError as error:
-            if not self._log_failing:
-                self._log_failing = True
+            if self.log_error is None:
                 _log.error("log_unavailable", error=str(error))
+            self.log_error = f"events are refused, since the log cannot store them: {error}"
             raise self._refuse("log_unavailable", "the events cannot be stored now") from None
 
     def _account(self, request: _Request, outcome: IntakeResult | bodies.GzipError, body: bytes) -> Answer:

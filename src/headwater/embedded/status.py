@@ -25,7 +25,7 @@ def status(embedded: Embedded) -> dict[str, Any]:
     deliver = embedded.deliverer.figures()
     refused = embedded.refused.text if embedded.refused else None
     errors = [*etl["errors"], *(f"{name}: {each['error']}" for name, each in deliver.items() if each["error"])]
-    errors += [error for error in (refused, embedded.collector.link_error) if error and error not in errors]
+    errors += [error for error in (refused, embedded.collector.link_error, embedded.collector.log_error) if error and error not in errors]
     return {
         "snapshot": snapshot_view(embedded.snapshot, refused, embedded.warnings),
         "collect": collect,
@@ -64,7 +64,11 @@ def latest_dead_letters(log: Log) -> list[dict[str, Any]]:
     found = []
     for partition in log.partitions(_TOPIC):
         end = log.end_offset(_TOPIC, partition)
-        fetch = log.read(_TOPIC, partition, max(end - DEAD_LETTERS_SHOWN_MAX, 0), _READ_BYTES)
+        first = max(end - DEAD_LETTERS_SHOWN_MAX, 0)
+        fetch = log.read(_TOPIC, partition, first, _READ_BYTES)
+        while fetch.next_offset < end:  # Large ones: then fewer, but the last.
+            first = (first + end + 1) // 2
+            fetch = log.read(_TOPIC, partition, first, _READ_BYTES)
         for record in decode_all(fetch.data):
             letter = msgspec.json.decode(record.payload)
             found.append({key: letter[key] for key in _SHOWN if key in letter})

@@ -64,3 +64,14 @@ def test_the_latest_dead_letters_of_all_hops() -> None:
     found = latest_dead_letters(log)
     assert [letter["received_time"] for letter in found] == list(range(199, 199 - DEAD_LETTERS_SHOWN_MAX, -1))
     assert found[0] == {"reason": "malformed", "received_time": 199, "detail": "at byte 1"}
+
+
+def test_the_latest_dead_letters_where_they_are_large() -> None:
+    log = MemoryLog()
+    writer = log.writer("collect-0")
+    for n in range(60):
+        letter = encode(Record(payload=msgspec.json.encode({"reason": "malformed", "received_time": n, "raw": "x" * 300_000})))
+        writer.append(AppendGroup(batches=(Batch("dead_letters", 0, letter, 1),)))
+    found = latest_dead_letters(log)
+    assert found[0] == {"reason": "malformed", "received_time": 59}
+    assert len(found) > 1
