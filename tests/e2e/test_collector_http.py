@@ -1,6 +1,7 @@
 """The collector over real HTTP: what clients send is in the log once, with equal content, before they are answered."""
 
 import asyncio
+import base64
 import gzip
 import http.client
 import json
@@ -417,6 +418,20 @@ def test_a_head_without_end_is_cut_off(served):
             client.sendall(b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(20_000)))
     body = event(note="x" * 500_000)
     assert served.post("/v1/events", body).json()["accepted"] == 1
+
+
+def test_a_body_before_the_next_head_is_no_part_of_it(served, monkeypatch):
+    monkeypatch.setattr(connection, "REQUEST_HEAD_BYTES_MAX", 1000)
+    body = b'{"event":"buy","properties":{"text":"' + b"x" * 10_000 + b'"}}'
+    basic = base64.b64encode(f"{KEY}:".encode())
+    request = b"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Basic " + basic
+    first = request + b"\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(("127.0.0.1", served.port), 10) as client:
+        client.sendall(first)
+        client.sendall(body + first[:60])
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        client.sendall(first[60:] + body)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
 
 
 def test_a_snapshot_changes_between_two_requests(served):

@@ -20,6 +20,7 @@ class HttpConnection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_head = False
+        self._began = False
         self._head_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -36,8 +37,10 @@ class HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
+        self._began = False
         super().data_received(data)
-        if self._in_head:
+        # What came with the first bytes of a head may be the body before it, so it does not count.
+        if self._in_head and not self._began:
             self._head_bytes += len(data)
             if self._head_bytes > REQUEST_HEAD_BYTES_MAX:
                 self.transport.close()
@@ -45,7 +48,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request is there."""
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._began, self._head_bytes = True, True, 0
 
     def on_headers_complete(self) -> None:
         """The head of a request is whole."""
