@@ -57,6 +57,8 @@ class SourceFile:
 
     def chunks(self) -> Iterator[Chunk]:
         """The lines, in chunks. Raises InputError for what cannot be opened, read or decompressed to its end."""
+        if self._path == "-" and sys.stdin is None:
+            raise InputError(f"cannot read {self.name}: it is closed")
         try:
             # Unbuffered: a buffer would read on after a signal until it is full.
             raw = io.FileIO(sys.stdin.fileno() if self._path == "-" else self._path, closefd=self._path != "-")

@@ -116,6 +116,12 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         SourceFile(str(tmp_path / "none")).size()
 
 
+def test_a_closed_standard_input_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="cannot read standard input: it is closed"):
+        list(SourceFile("-").chunks())
+
+
 @pytest.mark.parametrize("stored", [bytes, gzip.compress, zstd])
 def test_standard_input_may_be_a_slow_pipe(monkeypatch: pytest.MonkeyPatch, stored: Store) -> None:
     data = stored(TEXT)
