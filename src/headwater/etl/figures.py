@@ -82,6 +82,11 @@ class Figures:
         """The topics that events were ever read from."""
         return tuple(self._totals)
 
+    @property
+    def written(self) -> frozenset[str]:
+        """The datasets that rules ever wrote rows of."""
+        return frozenset(name for name, counts in self._datasets.items() if counts.emitted)
+
     def link(self, source: str, rules: Iterable[RuleRef]) -> None:
         """From now on these rules run, and no others. ``source`` is the topic that the collector feeds."""
         self._totals.setdefault(source, _Totals())

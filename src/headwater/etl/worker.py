@@ -46,7 +46,7 @@ class Worker:
     """Runs the rules of the last snapshot that linked over everything that the ingest topic gets."""
 
     def __init__(self, log: Log, snapshot: Snapshot) -> None:
-        """Raises LinkError where the snapshot's rules cannot be linked, LogError where another worker has the shard."""
+        """Raises LinkError where the snapshot cannot run on this log, LogError where another worker has the shard."""
         self._linked = Linked(snapshot)
         self._topics_log = log
         self._writer = log.writer(SHARD)
@@ -59,12 +59,34 @@ class Worker:
         self._stop = threading.Event()
         self._error: str | None = None
         self._refused: str | None = None
+        try:
+            self._check_names(snapshot)
+        except LinkError:
+            self._writer.close()
+            raise
         self._link(self._linked)
+
+    def _check_names(self, snapshot: Snapshot) -> None:
+        """The log has one writer for each topic, and a dataset that is a source as well would run in a circle."""
+        with self._lock:
+            sources, written = self._figures.sources, self._figures.written
+        if snapshot.source in written:
+            raise LinkError(
+                f"snapshot {snapshot.number} does not run: its source {snapshot.source!r} is a dataset that rules wrote before; "
+                "name another source"
+            )
+        for rule in snapshot.rules:
+            if rule["into"] in sources:
+                raise LinkError(
+                    f"snapshot {snapshot.number} does not run: the rule {rule['name']!r} writes into {rule['into']!r}, "
+                    "which was a source before; name another dataset"
+                )
 
     def swap(self, snapshot: Snapshot) -> None:
         """Links aside; the next batch runs the new rules. Raises LinkError; then the old ones go on."""
         try:
             linked = Linked(snapshot)
+            self._check_names(snapshot)
         except LinkError as e:
             self._refused = str(e)
             raise

@@ -195,6 +195,24 @@ def test_a_snapshot_that_does_not_link_leaves_the_old_one_running(stream: Module
         Worker(MemoryLog(), broken)
 
 
+def test_a_name_that_is_a_source_and_a_dataset_over_time_is_refused(stream: ModuleType, log: MemoryLog) -> None:
+    stream.Source(log).report([stream.click(1)])
+    worker = Worker(log, stream.make_snapshot())
+    work_off(worker)
+    log.writers["etl-0"].close()
+    was_written = msgspec.structs.replace(stream.make_snapshot("", number=2), source="clicks")
+    with pytest.raises(LinkError, match="its source 'clicks' is a dataset that rules wrote before"):
+        Worker(log, was_written)
+    into = [{**rule, "from": "taps", "into": "app_events"} for rule in stream.make_snapshot().rules]
+    was_read = msgspec.structs.replace(was_written, source="taps", rules=tuple(into))
+    with pytest.raises(LinkError, match="'clicks' writes into 'app_events', which was a source before"):
+        Worker(log, was_read)
+    worker = Worker(log, stream.make_snapshot(number=3))
+    with pytest.raises(LinkError):
+        worker.swap(was_read)
+    assert "was a source before" in worker.figures()["errors"][0]
+
+
 def fail_appends(monkeypatch: pytest.MonkeyPatch, times: int) -> list[AppendGroup]:
     """The next appends of the worker fail; gives the groups that were refused."""
     refused: list[AppendGroup] = []
