@@ -25,7 +25,8 @@ def status(embedded: Embedded) -> dict[str, Any]:
     deliver = embedded.deliverer.figures()
     refused = embedded.refused.text if embedded.refused else None
     errors = [*etl["errors"], *(f"{name}: {each['error']}" for name, each in deliver.items() if each["error"])]
-    errors += [error for error in (refused, embedded.collector.link_error, embedded.collector.log_error) if error and error not in errors]
+    collector = embedded.collector
+    errors += [error for error in (refused, collector.link_error, collector.log_error) if error and error not in errors]
     return {
         "snapshot": snapshot_view(embedded.snapshot, refused, embedded.warnings),
         "collect": collect,
