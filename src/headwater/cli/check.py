@@ -40,13 +40,13 @@ def check(
         list[str] | None,
         typer.Option("--schema", metavar="NAME=FILE", help="JSON Schema of a dataset that rule files read; repeatable."),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
+    allow_warnings: Annotated[bool, typer.Option("--allow-warnings", help="Exit with 1 for errors only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check rules, or a whole project.
 
-    Prints every finding with its place and what would be valid. The exit code is 1 if any is an error; warnings leave it 0,
-    unless --strict is given.
+    Prints every finding with its place and what would be valid. The exit code is 1 if there is any; with --allow-warnings,
+    if any is an error.
     """
     checked = _check(paths or [Path()], schema or [])
     if json:
@@ -54,7 +54,7 @@ def check(
         print(msgspec.json.encode(counts | msgspec.to_builtins(checked)).decode())
     else:
         _print(checked)
-    if checked.count("error") or (strict and checked.count("warning")):
+    if checked.count("error") or (checked.findings and not allow_warnings):
         raise typer.Exit(1)
 
 
@@ -99,7 +99,8 @@ def _print(checked: Checked) -> None:
         console.print(text)
         console.print(Text("\n".join([*lines, ""]), style="dim" if finding.severity == "warning" else ""))
     errors, warnings = checked.count("error"), checked.count("warning")
-    verdict = Text(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}", style="bold red" if errors else "bold green")
+    colour = "red" if errors else "yellow" if warnings else "green"
+    verdict = Text(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}", style=f"bold {colour}")
     if not errors:
         parts = [_counted(len(checked.rules), "rule"), _counted(len(checked.datasets), "dataset")]
         parts += [_counted(checked.event_types, "event type")] if checked.event_types else []

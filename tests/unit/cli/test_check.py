@@ -39,10 +39,10 @@ def test_an_error_is_shown_with_its_caret_and_exit_code_1(here: Path, capsys: py
     )
 
 
-def test_warnings_leave_the_exit_code_0_unless_strict(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["check", "slow.sql", "--schema", "s=s.json"]) == 0
+def test_warnings_give_exit_code_1_unless_they_are_allowed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "slow.sql", "--schema", "s=s.json"]) == 1
     assert capsys.readouterr().out.endswith("no errors, 1 warning in 1 rule, 1 dataset\n")
-    assert run(["check", "slow.sql", "--schema", "s=s.json", "--strict"]) == 1
+    assert run(["check", "slow.sql", "--schema", "s=s.json", "--allow-warnings"]) == 0
 
 
 def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
