@@ -84,12 +84,16 @@ class SourceFile:
 
 
 class Findings:
-    """Collects findings, at most `limits.RULE_FINDINGS_MAX`; ``errors`` counts all errors."""
+    """Collects findings, at most `limits.RULE_FINDINGS_MAX` of each severity: warnings must not hide what has to be mended."""
 
     def __init__(self) -> None:
-        self.listed: list[Finding] = []
-        self.errors = 0
-        self.left_out = 0
+        self._listed: list[Finding] = []
+        self._found: dict[Severity, int] = {"error": 0, "warning": 0}
+
+    @property
+    def errors(self) -> int:
+        """How many errors there are, listed or not."""
+        return self._found["error"]
 
     def add(
         self,
@@ -102,22 +106,23 @@ class Findings:
         severity: Severity = "error",
     ) -> None:
         """Notes a finding about the characters from ``start`` to ``end`` (exclusive)."""
-        self.errors += severity == "error"
-        if len(self.listed) >= limits.RULE_FINDINGS_MAX:
-            self.left_out += 1
+        self._found[severity] += 1
+        if self._found[severity] > limits.RULE_FINDINGS_MAX:
             return
         line, column = file.place(start)
         source_line, caret = file.excerpt(start)
         length = max(1, min(end - start, len(source_line) - caret))
-        self.listed.append(Finding(severity, code, message, file.name, line, column, length, source_line, hint, caret))
+        self._listed.append(Finding(severity, code, message, file.name, line, column, length, source_line, hint, caret))
 
     def result(self) -> tuple[Finding, ...]:
-        """Every finding by file and position; a last one says how many were left out."""
-        found = sorted(self.listed, key=lambda one: (one.file, one.line, one.column))
-        if self.left_out:
-            last = found[-1]
-            message = f"{self.left_out} further findings are not listed"
-            found.append(Finding("error", "too_many_findings", message, last.file, last.line, last.column, 1, last.source_line))
+        """Every finding by file and position; one more of each severity says how many were left out."""
+        found = sorted(self._listed, key=lambda one: (one.file, one.line, one.column))
+        for severity, count in self._found.items():
+            if count > limits.RULE_FINDINGS_MAX:
+                last = [one for one in found if one.severity == severity][-1]
+                message = f"{count - limits.RULE_FINDINGS_MAX} further {severity}s are not listed"
+                place = (last.file, last.line, last.column, 1, last.source_line)
+                found.append(Finding(severity, "too_many_findings", message, *place))
         return tuple(found)
 
 

@@ -122,10 +122,19 @@ def test_long_chains_are_flat(word):
     assert len(rule.select[0][1][3]) == DEEP
 
 
+def test_many_warnings_are_no_error_and_hide_none():
+    slow = "INSERT INTO d{0} SELECT event FROM app_events WHERE user_id = '{0}';"
+    many = "".join(slow.format(number) for number in range(limits.RULE_FINDINGS_MAX + 50))
+    compiled = compile_sql(many, "slow.sql", SOURCES)
+    assert compiled.errors == ()
+    assert (compiled.findings[-1].severity, compiled.findings[-1].message) == ("warning", "50 further warnings are not listed")
+    assert [error.code for error in compile_sql(many + "nonsense", "slow.sql", SOURCES).errors] == ["outside_subset"]
+
+
 def test_the_limits_of_a_file():
     findings = compile_sql("x;" * (limits.RULE_FINDINGS_MAX + 50), "many.sql", {}).findings
     assert len(findings) == limits.RULE_FINDINGS_MAX + 1
-    assert findings[-1].message == "50 further findings are not listed"
+    assert findings[-1].message == "50 further errors are not listed"
     name = "n" * (limits.RULE_NAME_BYTES_MAX + 1)
     [finding] = compile_sql(f"-- rule: {name}\nINSERT INTO d SELECT event FROM app_events", "name.sql", SOURCES).errors
     assert finding.message == "the name of the rule is too long"
