@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -135,9 +137,18 @@ def _settings(directory: Path, text: str) -> tuple[Settings, list[Finding]]:
 
 def _texts(directory: Path, part: str, suffix: str, unread: list[Finding]) -> dict[str, str]:
     texts = {}
-    for file in sorted((directory / part).glob(f"[!.]*{suffix}")):
+    try:
+        entries = [entry.name for entry in os.scandir(directory / part)]
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        unread.append(Finding("error", "not_read", f"cannot be read: {error.strerror}", part, 1, 1, 1, ""))
+        return {}
+    for file in sorted(directory / part / entry for entry in entries if entry.endswith(suffix) and not entry.startswith(".")):
         name = f"{part}/{file.name}"
         try:
+            if file.exists() and not (file.is_file() or file.is_dir()):
+                raise OSError(errno.EINVAL, "Is a pipe or device")  # Reading it may never end.
             texts[name] = file.read_bytes().decode("utf-8").removeprefix("\ufeff")
         except OSError as error:
             unread.append(Finding("error", "not_read", f"cannot be read: {error.strerror}", name, 1, 1, 1, ""))

@@ -1,5 +1,7 @@
 """A project on disk → a draft, or everything that is wrong with it."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,21 @@ def test_files_that_cannot_be_read_are_findings(demo: Path) -> None:
     said = "\n".join(map(str, examined.findings))
     assert "plan/directory.toml:1:1: error: cannot be read: Is a directory" in said
     assert "rules/latin.sql:2:1: error: not UTF-8: byte 12" in said
+
+
+def test_a_pipe_is_not_waited_for(demo: Path) -> None:
+    os.mkfifo(demo / "rules" / "pipe.sql")
+    assert "rules/pipe.sql:1:1: error: cannot be read: Is a pipe or device" in str(
+        project.examine(project.load(demo)).findings[0]
+    )
+
+
+def test_a_directory_that_cannot_be_read_is_no_empty_one(demo: Path) -> None:
+    shutil.rmtree(demo / "rules")
+    (demo / "rules").write_text("")
+    examined = project.examine(project.load(demo))
+    assert examined.draft is None
+    assert str(examined.findings[0]).startswith("rules:1:1: error: cannot be read: Not a directory")
 
 
 def test_hidden_and_other_files_are_not_read(demo: Path) -> None:
