@@ -8,7 +8,7 @@ from headwater.rules.findings import closest_name
 from headwater.rules.functions import FUNCTIONS, Function, Signature
 from headwater.rules.functions.declaration import ANY_LIST, COMMON
 from headwater.rules.lowering import Lowering, Value, call, null
-from headwater.rules.refused import AGGREGATES
+from headwater.rules.refused import AGGREGATES, AGGREGATES_HINT, FUNCTIONS_INSTEAD
 from headwater.rules.syntax import Node
 
 _INSTEAD = {other: function.name for function in FUNCTIONS.values() for other in function.instead_of}
@@ -65,13 +65,11 @@ def _unknown(low: Lowering, node: Node) -> None:
     name = node.value.lower()
     place = Node("name", node.start, node.start + len(node.value), [])
     if name in AGGREGATES:
-        hint = "a rule sees one event at a time; aggregate in the system that receives the dataset"
-        low.refuse(place, "outside_subset", f"the aggregate or window function {name} cannot be used in rules", hint)
+        low.refuse(place, "outside_subset", f"the aggregate or window function {name} cannot be used in rules", AGGREGATES_HINT)
         return
-    close = _INSTEAD.get(name) or closest_name(name, FUNCTIONS)
+    close = _INSTEAD.get(name) or closest_name(name, FUNCTIONS, at_least=0.7)
     hint = f"did you mean `{close}`?" if close else f"the functions are {', '.join(FUNCTIONS)}"
-    if name in ("if", "iff", "decode"):
-        hint = "write CASE WHEN … THEN … ELSE … END"
+    hint = FUNCTIONS_INSTEAD.get(name, hint)
     low.refuse(place, "unknown_function", f"no function `{node.value}`", hint)
 
 

@@ -101,7 +101,7 @@ class _Rule:
         fields = self._source()
         if fields is None:
             return None
-        scope = Scope(fields, statement.where)
+        scope = Scope(fields, statement.where, statement.alias)
         low = Lowering(scope, self.file, self.findings, LOWER)
         where = low.condition(statement.where, "WHERE") if statement.where else None
         lint.check(statement, where.expression if where else None, scope, self.file, self.findings)

@@ -11,6 +11,7 @@ import re
 
 from headwater.rules.cursor import RESERVED, Cursor
 from headwater.rules.lexer import END, NAME, NUMBER, QUOTED, STRING, SYMBOL, Token
+from headwater.rules.refused import AGGREGATES, AGGREGATES_HINT
 from headwater.rules.syntax import Node, RefusedError
 from headwater.rules.type_names import parse_type
 
@@ -331,7 +332,7 @@ def _call(c: Cursor, name: Token) -> Node:
     c.next()
     args: list[Node] = []
     if c.token.key == "*":
-        raise c.refuse("`*` as an argument")
+        raise c.refuse(f"{name.text}(*)", AGGREGATES_HINT if name.key.lower() in AGGREGATES else None)
     if name.key == "TRIM" and c.token.key in ("BOTH", "LEADING", "TRAILING"):
         raise c.refuse(f"TRIM({c.token.key} … FROM …)", "write trim(text, characters), ltrim or rtrim")
     if c.token.key != ")":

@@ -89,8 +89,9 @@ class UnknownFieldError(Exception):
 class Scope:
     """What names mean in one rule."""
 
-    def __init__(self, fields: SourceFields, where: Node | None) -> None:
+    def __init__(self, fields: SourceFields, where: Node | None, alias: str | None = None) -> None:
         self.fields = fields
+        self.alias = alias
         self.where = where
         self._admitted: list[EventTypeSchema] | None = None
         self._known: dict[tuple[str, ...], tuple[DataType, int, str | None]] = {}
@@ -147,8 +148,8 @@ class Scope:
         name = self.fields.schema.name
         dotted = ".".join(path[: taken + 1])
         message = f"no field `{dotted}` in {name}"
-        if path[0] == name and len(path) > 1:
-            return UnknownFieldError(message, f"leave `{name}.` out: fields are named without the dataset", taken)
+        if path[0] in (name, self.alias) and len(path) > 1:
+            return UnknownFieldError(message, f"leave `{path[0]}.` out: fields are named without the dataset", taken)
         if others := [one for one in self.fields.schema.event_types if self.fields.tree(one).walk(path)[1] == len(path)]:
             message = f"`{'.'.join(path)}` is no field of an event type that this WHERE admits"
             return UnknownFieldError(message, f"`{others[0].event}` of app `{others[0].app}` has it", len(path) - 1)
@@ -163,7 +164,7 @@ class Scope:
                 whole = whole[: taken + 1]
             return f"did you mean `{'.'.join(whole)}`?"
         everywhere = {one[-1]: one for tree in trees for one in tree.paths()}
-        if close := closest_name(path[-1], everywhere):
+        if close := closest_name(path[-1], everywhere, at_least=0.85):
             return f"did you mean `{'.'.join(everywhere[close])}`?"
         shown = list(siblings)[:12]
         more = ", …" if len(siblings) > 12 else ""

@@ -132,8 +132,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean `{closest}`?" if closest else None
 
 
-def closest_name(name: str, known: Iterable[str]) -> str | None:
-    """The closest of ``known`` to ``name``, letter case aside; None where nothing is close."""
+def closest_name(name: str, known: Iterable[str], at_least: float = 0.6) -> str | None:
+    """The closest of ``known`` to ``name``, letter case aside; None where none is as close as ``at_least`` (1: the same)."""
     by_folded = {one.casefold(): one for one in known}
-    close = difflib.get_close_matches(name.casefold()[:200], by_folded, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name.casefold()[:200], by_folded, n=1, cutoff=at_least)
     return by_folded[close[0]] if close else None

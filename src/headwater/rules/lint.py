@@ -27,7 +27,8 @@ def check(statement: Statement, where: Expression | None, scope: Scope, file: So
     if where is None:
         return
     if reason := never_true(where):
-        warn(node, "never_true", f"this WHERE is never TRUE: {reason}", "the rule writes nothing")
+        hint = "the rule writes nothing" + ("; IS NULL says whether a value is missing" if reason.endswith("NULL") else "")
+        warn(node, "never_true", f"this WHERE is never TRUE: {reason}", hint)
     elif "event" in scope.fields.base.children and restricted_to(node, "event") is None:
         message = "no condition on `event` selects the rule: it is tried on every event, which is slow"
         warn(node, "no_index_atom", message, "add event = '…' or event IN (…)")

@@ -15,6 +15,7 @@ from headwater.rules.conversion import COMPARABLE, castable, castable_targets, c
 from headwater.rules.fields import Scope, UnknownFieldError
 from headwater.rules.findings import Findings, SourceFile, did_you_mean
 from headwater.rules.physical import Expression
+from headwater.rules.refused import FUNCTIONS_INSTEAD
 from headwater.rules.syntax import Node
 
 NULL_LITERAL: Expression = ["literal", "NULL", None]
@@ -92,7 +93,9 @@ class Lowering:
             kind, taken, why = self.scope.resolve(path)
         except UnknownFieldError as unknown:
             last = names[min(unknown.taken, len(names) - 1)][1]
-            self.findings.add(self.file, node.start, last.end, "unknown_field", unknown.message, unknown.hint)
+            self.findings.add(
+                self.file, node.start, last.end, "unknown_field", unknown.message, self._meant(node, names, unknown)
+            )
             return None
         field = Value(["field", list(path[:taken]), stored(kind)], kind, names[taken - 1][1], why)
         for name, step in names[taken:]:
@@ -101,6 +104,14 @@ class Lowering:
                 return None
             field = inner
         return field
+
+    def _meant(self, node: Node, names: list[tuple[str, Node]], unknown: UnknownFieldError) -> str | None:
+        """What was likely meant by a name that is no field."""
+        name = names[0][0]
+        if len(names) == 1 and self.file.text[node.start : node.start + 1] == '"':
+            meant = "'" + name.replace("'", "''") + "'"
+            return f"a text has single quotes: {meant}; {unknown.hint}" if unknown.hint else f"a text has single quotes: {meant}"
+        return (FUNCTIONS_INSTEAD.get(name.lower()) if len(names) == 1 else None) or unknown.hint
 
     def inner(self, value: Value, name: str, node: Node) -> Value | None:
         """A field inside a computed STRUCT."""

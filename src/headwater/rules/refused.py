@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 _JOIN = ("a JOIN", "a rule reads one dataset, event by event")
-_GROUP = ("GROUP BY", "a rule sees one event at a time; aggregate in the system that receives the dataset")
+AGGREGATES_HINT = "a rule sees one event at a time; aggregate in the system that receives the dataset"
+_GROUP = ("GROUP BY", AGGREGATES_HINT)
 _BITS = ("bit operations", None)
 _REGEXP = ("regular expressions", "use LIKE, starts_with or contains")
+_TIMES = "times such as event_time are BIGINT milliseconds: calculate with those"
 _ARROW = ("the JSON arrows -> and ->>", "write a.b or a['b']")
 
 # What a word or symbol stands for where it cannot stand: name, hint.
@@ -103,6 +105,17 @@ TYPE_NAMES: dict[str, str] = {
     **dict.fromkeys(("DATE", "DATETIME", "TIMESTAMPTZ", "TIMESTAMP_MS", "TIMESTAMP_S", "TIMESTAMP_NS", "TIME"), "TIMESTAMP"),
     **dict.fromkeys(("MAP", "ROW"), "STRUCT"),
     **dict.fromkeys(("JSONB", "VARIANT", "UNION"), "JSON"),
+}
+
+# Functions of other systems that have no namesake here, and what to write.
+FUNCTIONS_INSTEAD: dict[str, str] = {
+    **dict.fromkeys(("if", "iff", "decode", "greatest", "least"), "write CASE WHEN … THEN … ELSE … END"),
+    **dict.fromkeys(("concat", "concat_ws"), "write a || b"),
+    **dict.fromkeys(("regexp_matches", "regexp_full_match", "regexp_extract", "regexp_replace", "regexp_like"), _REGEXP[1]),
+    **dict.fromkeys(("now", "today", "current_timestamp", "current_date", "get_current_timestamp"), "write received_time"),
+    **dict.fromkeys(("to_timestamp", "epoch_ms", "make_timestamp", "strftime", "strptime", "date_format"), _TIMES),
+    **dict.fromkeys(("date_trunc", "date_part", "datepart", "extract", "year", "month", "day", "hour"), _TIMES),
+    **dict.fromkeys(("json_extract", "json_extract_string", "get_json_object", "json_value"), _ARROW[1]),
 }
 
 AGGREGATES = frozenset(

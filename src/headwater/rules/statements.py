@@ -19,6 +19,7 @@ TIERS = ("P0", "P1", "P2", "P3")
 _HEADER = re.compile(r"\s*([A-Za-z_]+)\s*:(.*)")
 _RULE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*")
 _DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DATASET_NAME_VALID = "valid are letters, digits and _, beginning with a letter or _"
 DATASET_CHARS_MAX = 128
 
 
@@ -185,6 +186,10 @@ class _Parser:
         c.expect("INTO", "after INSERT")
         into = c.name("the name of a dataset")
         self._dataset_name(into)
+        if c.token.key in ("-", "/", ":"):
+            raise RefusedError(
+                into.start, c.token.end, "dataset_name", f"{c.shown(c.token)} cannot be in a name", _DATASET_NAME_VALID
+            )
         self.statement.into = into
         if c.token.key == "(":
             raise c.refuse("a list of columns after INTO", "columns go to the dataset by name: write SELECT … AS name")
@@ -198,7 +203,7 @@ class _Parser:
         if c.token.key == ".":
             raise c.refuse("a dataset name with a dot", "write the name of the dataset alone")
         if not _DATASET_NAME.fullmatch(name.text) or len(name.text) > DATASET_CHARS_MAX:
-            hint = f"valid are letters, digits and _, beginning with a letter or _, at most {DATASET_CHARS_MAX}"
+            hint = f"{_DATASET_NAME_VALID}, at most {DATASET_CHARS_MAX}"
             raise RefusedError(name.start, name.end, "dataset_name", f"`{name.text[:60]}` cannot be the name of a dataset", hint)
 
     def _items(self) -> None:
@@ -276,14 +281,17 @@ class _Parser:
         if c.token.key == ",":
             raise c.refuse("a second table in FROM", "a rule reads one dataset, event by event")
         if c.token.key == "AS" or (c.token.kind is NAME and c.token.key != "WHERE" and c.token.key not in CONSTRUCTS):
+            self.statement.alias = (c.peek() if c.token.key == "AS" else c.token).text
             raise c.refuse("a name for the dataset in FROM", "fields are named without it: event, properties.price")
         if c.token.key != "WHERE" and c.token.kind is not END:
             raise c.unexpected("WHERE or `;`")
 
     def _where(self) -> None:
-        self.statement.where = parse_expression(self.c)
+        where = parse_expression(self.c)
         if self.c.token.kind is not END:
+            # What was read is a part of a condition: `event` of `event == 'x'`.
             raise self.c.unexpected("AND, OR or `;`")
+        self.statement.where = where
 
     def _end(self) -> None:
         if self.c.token.kind is not END:

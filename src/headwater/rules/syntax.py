@@ -101,6 +101,7 @@ class Statement:
         self.header: dict[str, Word] = {}
         self.into: Word | None = None
         self.source: Word | None = None
+        self.alias: str | None = None
         self.items: list[Item] = []
         self.star: Word | None = None
         self.exclude: list[Word] = []
