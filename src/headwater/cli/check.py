@@ -40,8 +40,8 @@ def check(
         list[str] | None,
         typer.Option("--schema", metavar="NAME=FILE", help="JSON Schema of a dataset that rule files read; repeatable."),
     ] = None,
-    allow_warnings: Annotated[bool, typer.Option("--allow-warnings", help="Exit with 1 for errors only.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    allow_warnings: Annotated[bool, typer.Option("--allow-warnings", metavar="", help="Exit with 1 for errors only.")] = False,
+    json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Check rules, or a whole project.
 

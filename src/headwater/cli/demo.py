@@ -27,9 +27,11 @@ def demo(
     ] = Path("demo-project"),
     seed: Annotated[int, typer.Option(help="Repeats the same people and events.")] = 1,
     exits: Annotated[
-        bool, typer.Option("--exit", help="End after the report: exit code 0 if all of it adds up, else 1.")
+        bool, typer.Option("--exit", metavar="", help="End after the report: exit code 0 if all of it adds up, else 1.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object; implies --exit.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print the report as one JSON object; implies --exit.")
+    ] = False,
 ) -> None:
     """Start an example project with simulated users, and report what came of it.
 

@@ -46,9 +46,9 @@ def etl(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go: DATASET.ndjson and dead_letters.ndjson.")],
     format_: Annotated[Format, typer.Option("--format", help="parquet needs the extra `lake`.")] = Format.NDJSON,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files of these names in a directory that is not empty.")
+        bool, typer.Option("--overwrite", metavar="", help="Replace files of these names in a directory that is not empty.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
+    json: Annotated[bool, typer.Option("--json", metavar="", help="Print the figures as one JSON object.")] = False,
 ) -> None:
     """Run rules over files of events.
 

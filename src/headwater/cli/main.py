@@ -80,7 +80,7 @@ def _show_version(wanted: bool) -> None:
 
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_show_version)
+        bool, typer.Option("--version", metavar="", help="Print the version and end.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
     """Headwater takes the events that apps report, checks them, turns them with SQL rules and delivers them."""

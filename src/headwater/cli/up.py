@@ -22,7 +22,9 @@ def up(
         int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Else that of headwater.toml.")
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Else that of headwater.toml.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object when ready, and log lines as JSON.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print one JSON object when ready, and log lines as JSON.")
+    ] = False,
 ) -> None:
     """Run a project in one process.
 

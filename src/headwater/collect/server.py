@@ -308,7 +308,7 @@ class Collector:
             raise ProblemError(Problem(413, "body_too_large", f"the request has too many {what}", f"valid are at most {limit}"))
         self._figures.add(outcome)
         if outcome.broken and not outcome.accepted:
-            raise ProblemError(Problem(400, "malformed", "the body is not what it should be", outcome.broken))
+            raise ProblemError(Problem(400, "malformed", "no event could be made out of the body", outcome.broken))
         return request.protocol.accept(outcome)
 
 

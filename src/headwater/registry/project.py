@@ -81,6 +81,10 @@ def examine(project: Project) -> Examined:
     if any(finding.severity == "error" for finding in findings):
         # Rules would be told of fields that are missing only because their plan could not be read.
         return Examined(None, tuple(findings))
+    if not any(app.write_keys for app in plan.apps):
+        message = "no app has a write key, so nothing can be reported"
+        hint = "plan/*.toml holds apps: [[app]] with name, owner and write_keys"
+        findings.append(Finding("warning", "no_write_key", message, next(iter(project.plan), "plan"), 1, 1, 1, "", hint))
     settings = project.settings
     draft = Draft(project=settings.name, source=settings.source, apps=tuple(plan.apps), event_types=tuple(plan.event_types))
     compiled = compile_files(project.rules, draft.sources)

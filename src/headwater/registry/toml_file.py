@@ -19,6 +19,8 @@ _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|\#.*""")
 _SYNTAX_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _SECRET_LINE = re.compile(r"""\s*(?:write_keys\b|["'])|.*\bwk_""")
 _REQUIRED = object()
+# What tomllib says of `host = 127.0.0.1` and of `owner = me`.
+_BARE_TEXT = ("Invalid value", "Expected newline or end of document after a statement")
 
 
 class TomlFile:
@@ -35,7 +37,8 @@ class TomlFile:
             self._places = dict(_places(self.lines))
         except tomllib.TOMLDecodeError as error:
             what, line, column = _syntax_place(str(error), self.lines)
-            self._add("error", "toml_syntax", f"not TOML: {what}", (line, column, 1), None)
+            hint = 'a text has quotes: key = "value"' if what.startswith(_BARE_TEXT) else None
+            self._add("error", "toml_syntax", f"not TOML: {what}", (line, column, 1), hint)
         except RecursionError:
             self._add("error", "toml_syntax", "not TOML that can be read: nested too deep", (1, 1, 1), None)
 
@@ -86,7 +89,8 @@ class Table:
     def say(self, key: str | None, code: str, message: str, hint: str | None = None) -> None:
         """Adds a finding at a key of this table, or at the table."""
         path = self.path if key is None else (*self.path, key)
-        self.file.say(path, code, f"{self.name}: {message}", hint=hint)
+        # The place says the file already.
+        self.file.say(path, code, message if self.name == self.file.file else f"{self.name}: {message}", hint=hint)
 
     def text(self, key: str, default: Any = _REQUIRED, *, valid: Collection[str] = (), lines: bool = False) -> str:
         """A text without control characters that is not empty (unless ``lines``: free text), one of ``valid`` where given."""

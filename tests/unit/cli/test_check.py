@@ -87,7 +87,7 @@ def test_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plan/more.toml").write_text("x = 1")
     assert run(["check"]) == 1
-    assert capsys.readouterr().out.startswith("plan/more.toml:1:1: error: plan/more.toml: there is no key 'x'")
+    assert capsys.readouterr().out.startswith("plan/more.toml:1:1: error: there is no key 'x'")
     (tmp_path / "headwater.toml").write_text("x = 1")
     assert run(["check"]) == 1
     assert "2 errors, no warnings" in capsys.readouterr().out

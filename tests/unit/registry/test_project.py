@@ -70,8 +70,8 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "headwater.toml:1:1: error: headwater.toml: name is missing"),
-        ("name = 'a'\nprot = 1", "headwater.toml:2:1: error: headwater.toml: there is no key 'prot'; did you mean `port`?"),
+        ("", "headwater.toml:1:1: error: name is missing"),
+        ("name = 'a'\nprot = 1", "headwater.toml:2:1: error: there is no key 'prot'; did you mean `port`?"),
         ("name = 'a'\n[collect]", "there is no key 'collect'; valid keys are name, mode, source, host, port, data_dir, out_dir"),
         ("name = 3", "name is a text; got a whole number"),
         ("name = 'a'\nmode = 'registry-led'", "mode is 'file-led'; got 'registry-led'"),
@@ -160,3 +160,25 @@ def test_a_byte_order_mark_is_passed_over(demo: Path) -> None:
     for name in ("headwater.toml", "plan/demo.toml", "rules/orders.sql"):
         (demo / name).write_bytes(b"\xef\xbb\xbf" + (demo / name).read_bytes())
     assert project.compile(project.load(demo)).content_hash() == before
+
+
+def test_a_project_that_nothing_can_report_to_is_warned_of(demo: Path) -> None:
+    plan = demo / "plan/demo.toml"
+    plan.write_text("\n".join(line for line in plan.read_text().splitlines() if not line.startswith("write_keys")))
+    examined = project.examine(project.load(demo))
+    assert examined.draft is not None
+    assert [str(finding).split("\n")[0] for finding in examined.findings] == [
+        "plan/demo.toml:1:1: warning: no app has a write key, so nothing can be reported; "
+        "plan/*.toml holds apps: [[app]] with name, owner and write_keys"
+    ]
+    plan.rename(demo / "plan/demo.yaml")
+    first, *others = project.examine(project.load(demo)).findings
+    assert (first.file, first.code) == ("plan", "no_write_key")
+    assert {finding.code for finding in others} == {"unknown_field"}
+
+
+@pytest.mark.parametrize("line", ["host = 127.0.0.1", "name = shop"])
+def test_a_text_without_quotes_is_told_of_them(demo: Path, line: str) -> None:
+    (demo / "headwater.toml").write_text(line)
+    with pytest.raises(ProjectError, match=r'not TOML: .*; a text has quotes: key = "value"'):
+        project.load(demo)
