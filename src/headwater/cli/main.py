@@ -61,8 +61,13 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_options)
     for name, summary in COMMANDS:
         function = getattr(import_module(f"headwater.cli.{name}"), name) if name in arguments else _unloaded(summary)
-        app.command(name)(function)
+        app.command(name, help=_flowing(function.__doc__ or ""))(function)
     return app
+
+
+def _flowing(text: str) -> str:
+    """A docstring whose lines are broken by the terminal's width, not by ours."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _unloaded(summary: str) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,22 @@ def test_help_imports_no_command() -> None:
     assert "headwater.cli.main" in loaded
     for heavy in ("sqlglot", "uvicorn", "headwater.registry", "headwater.kernel", "headwater.cli.init"):
         assert f"'{heavy}" not in loaded
+
+
+def test_help_fills_the_lines_of_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main.run(["etl", "--help"]) == 0
+    above = capsys.readouterr().out.split("╭")[0].splitlines()
+    paragraph = above[next(at for at, line in enumerate(above) if "Exit codes" in line) :]
+    lines = [line.strip() for line in paragraph if line.strip()]
+    assert len(lines) > 1
+    for line, after in pairwise(lines):
+        assert len(line) + 1 + len(after.split()[0]) > 78, f"{line!r} ends early"
+
+
+def test_a_flag_is_not_shown_as_taking_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["etl", "--help"]) == 0
+    assert not [line for line in capsys.readouterr().out.splitlines() if "<bool>" in line and "--help" not in line]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
