@@ -150,7 +150,11 @@ impl<'a> Builder<'a> {
             EventName::From(key) => key,
         };
         let Some(span) = item.take(key) else {
-            return dead("event_missing", format!("the event has no `{}`, which names its type", String::from_utf8_lossy(key)), None);
+            return dead(
+                "event_missing",
+                format!("the event has no `{}`, which names its type", String::from_utf8_lossy(key)),
+                None,
+            );
         };
         let text = if matches!(span.kind, Kind::Text | Kind::EscapedText) { self.text(span) } else { None };
         match text {
