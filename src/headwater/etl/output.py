@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from collections.abc import Mapping
@@ -28,10 +29,12 @@ class OutputDirectory:
         self.directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(directory)
             present = [entry for entry in directory.iterdir() if not entry.name.endswith(_PARTIAL)]
         except OSError as e:
             raise OutputError(f"cannot use {directory} for output: {e.strerror}") from e
         if present and not overwrite:
+            self.release()
             raise OutputError(f"{directory} is not empty: it holds {present[0].name}; name a new directory, or pass --overwrite")
         self._files = {name: _File(self.partial(f"{name}.ndjson")) for name in (*datasets, DEAD_LETTERS)}
 
@@ -60,11 +63,17 @@ class OutputDirectory:
             _sync(self.directory)
         except OSError as e:
             raise OutputError(f"cannot put the output in place in {self.directory}: {e.strerror}") from e
+        self.release()
 
     def discard(self) -> None:
         """Removes the temporary files."""
         for path in self.directory.glob(f".*{_PARTIAL}"):
             path.unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Lets other runs have the directory, as the end of the process does."""
+        os.close(self._lock)
 
 
 class _File:
@@ -90,6 +99,17 @@ class _File:
         except OSError as e:
             raise OutputError(f"cannot write {self.path}: {e.strerror}") from e
         self._parts, self._held = [], 0
+
+
+def _lock(directory: Path) -> int:
+    """Holds the directory against other runs, whose temporary files have the same names, until the descriptor is closed."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise OutputError(f"another run is writing into {directory}; wait for it, or name another directory") from None
+    return descriptor
 
 
 def _sync(path: Path) -> None:

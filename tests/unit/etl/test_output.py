@@ -52,10 +52,22 @@ def test_what_is_there_is_not_overwritten_unasked(tmp_path: Path) -> None:
     assert (tmp_path / "clicks.ndjson").read_bytes() == b""
 
 
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    first = OutputDirectory(tmp_path, ("clicks",))
+    first.write({"clicks": b"1\n"})
+    with pytest.raises(OutputError, match="another run is writing into"):
+        OutputDirectory(tmp_path, ("clicks",), overwrite=True)
+    first.finish({"clicks.ndjson": first.flush()["clicks"]})
+    assert (tmp_path / "clicks.ndjson").read_text() == "1\n"
+    OutputDirectory(tmp_path, ("clicks",), overwrite=True).discard()
+    OutputDirectory(tmp_path, ("clicks",), overwrite=True).discard()
+
+
 def test_leftovers_of_a_killed_run_are_no_obstacle(tmp_path: Path) -> None:
     killed = OutputDirectory(tmp_path, ("clicks",))
     killed.write({"clicks": b"old\n"})
     killed.flush()
+    killed.release()
     output = OutputDirectory(tmp_path, ("clicks",))
     output.write({"clicks": b"new\n"})
     finish(output)
