@@ -1,10 +1,15 @@
 """`headwater demo`, as `make demo` starts it, but shorter."""
 
 import json
+import re
+import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 HEADWATER = Path(sys.executable).with_name("headwater")
 
@@ -48,3 +53,18 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path):
     done = demo(tmp_path, "--exit")
     assert done.returncode == 1
     assert "was not made by `headwater demo`" in done.stderr
+
+
+def test_its_server_ends_with_it(tmp_path):
+    with subprocess.Popen(
+        [HEADWATER, "demo", "--dir", tmp_path / "demo", "--users", "20"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        port = int(re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline()).group(1))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        pass

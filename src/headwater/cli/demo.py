@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -42,6 +43,9 @@ def demo(
         console = Console(stderr=json, highlight=False, width=_WIDTH)
     keys = prepare(directory)
     server = Server(directory, port)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # The server runs in a session of its own: an end that skips `with` would leave it behind.
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
     try:
         with server:
             console.print(
