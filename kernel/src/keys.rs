@@ -17,7 +17,7 @@ struct Key {
 
 /// The bytes of a text in two words: together with the length they tell texts of up to 16 bytes apart.
 #[inline(always)]
-fn words(text: &[u8]) -> (u64, u64) {
+pub fn words(text: &[u8]) -> (u64, u64) {
     if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
         return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
     }
@@ -30,6 +30,12 @@ fn words(text: &[u8]) -> (u64, u64) {
         [a, b] => (a as u64 | (b as u64) << 8, 0),
         [a, b, c, ..] => (a as u64 | (b as u64) << 8 | (c as u64) << 16, 0),
     }
+}
+
+/// A hash of a key. Keys over 16 bytes that differ only in the middle have the same one.
+#[inline(always)]
+pub fn hash_of(text: &[u8]) -> u32 {
+    (hash(words(text), text.len()) >> 32) as u32
 }
 
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! One validating pass over an event that keeps the spans of the paths that rules name.
 
 use crate::json::{Cursor, Kind, Parsed, Span};
-use crate::keys::KeyTable;
+use crate::keys::{self, KeyTable};
 use crate::read::find_key;
 
 /// The paths that rules name, as a tree of keys. Nodes are numbered so that what is below a node follows it; 0 is the event.
@@ -63,8 +63,58 @@ pub struct Found {
     epoch: u32,
     /// The nodes that rules name and that the event has; one may stand twice, and may be gone, where keys were repeated.
     present: Vec<u32>,
-    open: Vec<u32>,
+    /// The objects that are open around the one being walked: their node, and how many keys of it were met.
+    open: Vec<(u32, usize)>,
     repeated: bool,
+    layout: Layout,
+}
+
+/// By node and place in its object: the key that stood there in the last event. Events of one producer have their keys in one
+/// order, so a comparison mostly takes the place of finding where a key ends and of looking it up.
+#[derive(Debug, Default)]
+struct Layout {
+    guesses: Vec<Vec<Guess>>,
+}
+
+#[derive(Debug, Default)]
+struct Guess {
+    words: (u64, u64),
+    /// `"key":`
+    label: Vec<u8>,
+    /// The number of the key in its table; none where no rule names it.
+    index: Option<u32>,
+}
+
+/// Objects with more keys, and keys that are longer, are looked up without a guess.
+const GUESSES_MAX: usize = 64;
+const LABEL_BYTES_MAX: usize = 64;
+
+impl Layout {
+    /// The key at `at`, if it is the one that stood at this place in the last event: the offset behind its colon, and its number.
+    #[inline(always)]
+    fn guess(&self, node: u32, place: usize, text: &[u8], at: usize) -> Option<(usize, Option<u32>)> {
+        let guess = self.guesses[node as usize].get(place)?;
+        let end = at + guess.label.len();
+        let piece = text.get(at..end)?;
+        let same = !piece.is_empty() && keys::words(piece) == guess.words && (piece.len() <= 16 || *piece == *guess.label);
+        same.then_some((end, guess.index))
+    }
+
+    fn learn(&mut self, node: u32, place: usize, key: &[u8], index: Option<u32>) {
+        let guesses = &mut self.guesses[node as usize];
+        if place >= GUESSES_MAX || key.len() >= LABEL_BYTES_MAX {
+            return;
+        }
+        if place >= guesses.len() {
+            guesses.resize_with(place + 1, Guess::default);
+        }
+        let guess = &mut guesses[place];
+        guess.label.clear();
+        guess.label.extend_from_slice(key);
+        guess.label.push(b':');
+        guess.words = keys::words(&guess.label);
+        guess.index = index;
+    }
 }
 
 const NOWHERE: Span = Span { start: 0, end: 0, kind: Kind::Null };
@@ -75,6 +125,8 @@ impl Found {
         if self.places.len() != nodes || self.epoch == u32::MAX {
             self.places.clear();
             self.places.resize(nodes, (NOWHERE, 0));
+            self.layout.guesses.clear();
+            self.layout.guesses.resize_with(nodes, Vec::new);
             self.epoch = 0;
         }
         self.epoch += 1;
@@ -128,17 +180,30 @@ pub fn scan(trie: &Trie, text: &[u8], found: &mut Found, spare: &mut Vec<u8>) ->
 /// Walks the object that the cursor stands on, and those inside it that the tree has nodes below.
 fn walk(trie: &Trie, text: &[u8], cursor: &mut Cursor, found: &mut Found, spare: &mut Vec<u8>) -> Option<()> {
     let mut node = 0u32;
+    let mut place = 0;
     let mut more = cursor.enter(b'{', b'}').ok()?;
     loop {
         while !more {
             let Some(parent) = found.open.pop() else { return Some(()) };
             found.places[node as usize].0.end = cursor.at;
-            node = parent;
+            (node, place) = parent;
             more = cursor.skip_comma(b'}')?;
         }
-        let key = cursor.skip_key()?;
         let here = &trie.nodes[node as usize];
-        let Some(index) = find_key(&here.keys, text, key, spare) else {
+        let index = match found.layout.guess(node, place, text, cursor.at) {
+            Some((end, index)) => {
+                cursor.at = end;
+                index
+            }
+            None => {
+                let key = cursor.skip_key()?;
+                let index = find_key(&here.keys, text, key, spare);
+                found.layout.learn(node, place, &text[key.start..key.end], index);
+                index
+            }
+        };
+        place += 1;
+        let Some(index) = index else {
             cursor.skip_value()?;
             more = cursor.skip_comma(b'}')?;
             continue;
@@ -158,8 +223,8 @@ fn walk(trie: &Trie, text: &[u8], cursor: &mut Cursor, found: &mut Found, spare:
             cursor.space();
             if cursor.peek() == Some(b'{') {
                 found.places[child as usize] = (Span { start: cursor.at, end: 0, kind: Kind::Object }, found.epoch);
-                found.open.push(node);
-                node = child;
+                found.open.push((node, place));
+                (node, place) = (child, 0);
                 more = cursor.enter(b'{', b'}').ok()?;
                 continue;
             }

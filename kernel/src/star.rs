@@ -1,6 +1,7 @@
 //! `SELECT *`: the event's own text.
 
 use crate::json::{self, Cursor, Kind, Span};
+use crate::keys;
 
 /// Objects with more members than this are sorted to find repeated keys, smaller ones compared pair by pair.
 const PAIRS_MAX: usize = 32;
@@ -9,16 +10,12 @@ const PAIRS_MAX: usize = 32;
 #[derive(Default)]
 pub struct Collapser {
     open: Vec<(usize, bool)>,
-    members: Vec<Member>,
-    sorted: Vec<Member>,
+    /// The keys of the objects that are open, and their hashes.
+    keys: Vec<Span>,
+    hashes: Vec<u32>,
+    sorted: Vec<u32>,
     cuts: Vec<(usize, usize)>,
     names: (Vec<u8>, Vec<u8>),
-}
-
-#[derive(Clone, Copy)]
-struct Member {
-    hash: u32,
-    key: Span,
 }
 
 /// A member of an object at its top level.
@@ -28,24 +25,15 @@ pub struct TopMember {
     pub value: Span,
 }
 
-fn hash(name: &[u8]) -> u32 {
-    let mut hash = 0x811C_9DC5_u32 ^ name.len() as u32;
-    let (words, rest) = name.as_chunks::<4>();
-    for word in words {
-        hash = (hash.rotate_left(5) ^ u32::from_le_bytes(*word)).wrapping_mul(0x9E37_79B1);
-    }
-    rest.iter().fold(hash, |hash, byte| (hash.rotate_left(5) ^ *byte as u32).wrapping_mul(0x9E37_79B1))
-}
-
 impl Collapser {
     /// The ranges of `event` to leave out, in order, so that of repeated keys in `span` only the last stays. `span` must be
     /// well-formed. Depth costs no stack.
     pub fn cuts(&mut self, event: &[u8], span: Span) -> &[(usize, usize)] {
         self.cuts.clear();
         self.open.clear();
-        self.members.clear();
-        let mut cursor = Cursor::from(event, span.start);
-        while cursor.at < span.end && self.step(event, &mut cursor).is_some() {}
+        self.keys.clear();
+        self.hashes.clear();
+        self.walk(event, span);
         if self.cuts.len() > 1 {
             self.cuts.sort_unstable();
             let mut end = 0;
@@ -58,78 +46,75 @@ impl Collapser {
         &self.cuts
     }
 
-    /// Takes one value or one closing bracket, and what stands before it.
-    fn step(&mut self, event: &[u8], cursor: &mut Cursor) -> Option<()> {
-        cursor.space();
-        match (cursor.peek()?, self.open.last().copied()) {
-            (b'}', _) => {
-                cursor.at += 1;
-                self.close(event);
-                return Some(());
+    /// The text is known to be well-formed, so a string is a key if it follows the bracket of an object or a comma in one.
+    fn walk(&mut self, event: &[u8], span: Span) -> Option<()> {
+        let mut cursor = Cursor::from(event, span.start);
+        let mut key_next = false;
+        while cursor.at < span.end {
+            match event[cursor.at] {
+                b'"' => {
+                    let string = cursor.skip_value()?;
+                    if key_next {
+                        self.add(event, string);
+                        key_next = false;
+                    }
+                    continue;
+                }
+                b',' => key_next = self.open.last().is_some_and(|(_, object)| *object),
+                open @ (b'{' | b'[') => {
+                    key_next = open == b'{';
+                    self.open.push((self.keys.len(), key_next));
+                }
+                b'}' => self.close(event),
+                b']' => {
+                    self.open.pop();
+                }
+                _ => {}
             }
-            (b']', _) => {
-                cursor.at += 1;
-                self.open.pop();
-                return Some(());
-            }
-            (b',', _) => cursor.at += 1,
-            _ => {}
-        }
-        if let Some((_, true)) = self.open.last() {
-            let key = cursor.skip_key()?;
-            self.add(event, key);
-        }
-        cursor.space();
-        match cursor.peek()? {
-            open @ (b'{' | b'[') => {
-                cursor.at += 1;
-                self.open.push((self.members.len(), open == b'{'));
-            }
-            _ => {
-                cursor.skip_value()?;
-            }
+            cursor.at += 1;
         }
         Some(())
     }
 
     fn add(&mut self, event: &[u8], key: Span) {
         let hash = if key.kind == Kind::Text {
-            hash(&event[key.start + 1..key.end - 1])
+            keys::hash_of(&event[key.start + 1..key.end - 1])
         } else {
             self.names.0.clear();
             json::unescape_key(&event[key.start..key.end], &mut self.names.0);
-            hash(&self.names.0)
+            keys::hash_of(&self.names.0)
         };
-        self.members.push(Member { hash, key });
+        self.keys.push(key);
+        self.hashes.push(hash);
     }
 
     /// Looks for repeated keys in the object that ends here.
     fn close(&mut self, event: &[u8]) {
         let Some((base, _)) = self.open.pop() else { return };
-        let count = self.members.len() - base;
+        let count = self.keys.len() - base;
         if count <= PAIRS_MAX {
-            for first in base..self.members.len() {
-                let hash = self.members[first].hash;
-                if self.members[first + 1..].iter().any(|member| member.hash == hash) {
+            for first in base..self.hashes.len() {
+                if self.hashes[first + 1..].contains(&self.hashes[first]) {
                     self.cut_if_repeated(event, first);
                 }
             }
         } else {
             self.sorted.clear();
-            self.sorted.extend_from_slice(&self.members[base..]);
-            self.sorted.sort_unstable_by_key(|member| member.hash);
-            if self.sorted.windows(2).any(|pair| pair[0].hash == pair[1].hash) {
+            self.sorted.extend_from_slice(&self.hashes[base..]);
+            self.sorted.sort_unstable();
+            if self.sorted.windows(2).any(|pair| pair[0] == pair[1]) {
                 self.cut_repeated(event, base);
             }
         }
-        self.members.truncate(base);
+        self.keys.truncate(base);
+        self.hashes.truncate(base);
     }
 
     fn cut_if_repeated(&mut self, event: &[u8], first: usize) {
-        let Member { hash, key } = self.members[first];
-        for later in first + 1..self.members.len() {
-            if self.members[later].hash == hash && same_key(event, key, self.members[later].key, &mut self.names) {
-                self.cuts.push((key.start, self.members[first + 1].key.start));
+        let key = self.keys[first];
+        for later in first + 1..self.keys.len() {
+            if self.hashes[later] == self.hashes[first] && same_key(event, key, self.keys[later], &mut self.names) {
+                self.cuts.push((key.start, self.keys[first + 1].start));
                 return;
             }
         }
@@ -138,12 +123,12 @@ impl Collapser {
     /// As `cut_if_repeated` for every member of a large object.
     fn cut_repeated(&mut self, event: &[u8], base: usize) {
         let mut last = std::collections::HashMap::new();
-        for (at, member) in self.members.iter().enumerate().skip(base) {
+        for (at, key) in self.keys.iter().enumerate().skip(base) {
             let mut name = Vec::new();
-            json::unescape_key(&event[member.key.start..member.key.end], &mut name);
+            json::unescape_key(&event[key.start..key.end], &mut name);
             if let Some(before) = last.insert(name, at) {
                 let before: usize = before;
-                self.cuts.push((self.members[before].key.start, self.members[before + 1].key.start));
+                self.cuts.push((self.keys[before].start, self.keys[before + 1].start));
             }
         }
     }
