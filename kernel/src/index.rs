@@ -3,7 +3,9 @@
 //! A rule is posted under the values that one of its equality atoms allows, and within these, where many rules meet, under
 //! those of a second atom, and so on. What is left of its WHERE is evaluated for the rules that are found.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
 
 use crate::keys::KeyTable;
 use crate::link::{Linker, Node, Set};
