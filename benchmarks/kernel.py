@@ -68,7 +68,7 @@ def compare(count: int, batches: list[bytes], seconds: float, runs: int, with_py
         "outputs_per_event": round(outputs, 3),
         "output_bytes_per_event": round(written / BATCH_EVENTS / len(batches)),
         "link_ms": round(link_ms, 1),
-        "kernel": figures(measured(program.run, batches, seconds, runs), outputs),
+        "kernel": figures(measured(lambda batch: program.run(batch).outputs, batches, seconds, runs), outputs),
     }
     if with_python:
         translated = compiled_python.PythonProgram(rules)

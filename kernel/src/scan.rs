@@ -277,6 +277,37 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_guess_changes_nothing() {
+        let paths = ["a", "b.c", "long_key_of_more_than_sixteen_bytes_1", "x"];
+        let (trie, nodes) = Trie::new(&paths.map(|path| path.split('.').map(str::to_owned).collect()));
+        let long = |n: usize| format!(r#""long_key_of_more_than_sixteen_bytes_{n}":{n}"#);
+        let very_long = format!(r#"{{"{}":0,"a":7}}"#, "k".repeat(100));
+        let texts = [
+            (r#"{"a":1,"b":{"c":2},"x":3}"#.to_owned(), vec!["1", "2", "3"]),
+            (r#"{"b":{"c":2},"a":1}"#.to_owned(), vec!["1", "2"]),
+            (r#"{"a" :1, "b":{ "c":2 },"x": 3}"#.to_owned(), vec!["1", "2", "3"]),
+            (r#"{"a":1,"b":3,"y":{"c":4},"x":"s"}"#.to_owned(), vec!["1", "\"s\""]),
+            (format!("{{{},{}}}", long(1), long(2)), vec!["1"]),
+            (format!("{{{},{}}}", long(2), long(1)), vec!["1"]),
+            (very_long, vec!["7"]),
+            (r#"{"":0,"a":8}"#.to_owned(), vec!["8"]),
+        ];
+        let mut found = Found::default();
+        for first in &texts {
+            for (text, expected) in [first].into_iter().chain(&texts) {
+                scan(&trie, text.as_bytes(), &mut found, &mut Vec::new()).unwrap();
+                let mut values = vec![];
+                found.for_each(|node, span| {
+                    values.push((nodes.iter().position(|known| *known == node), &text[span.start..span.end]))
+                });
+                values.sort();
+                assert_eq!(values.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), *expected, "{text}");
+            }
+        }
+        assert!(scan(&trie, br#"{"a":1,"b":{"c":2},"x":}"#, &mut found, &mut Vec::new()).is_err());
+    }
+
+    #[test]
     fn deep_events_and_deep_paths_cost_no_stack() {
         let path = vec!["a"; 900].join(".");
         let text = r#"{"a":"#.repeat(100_000) + "1" + &"}".repeat(100_000);
