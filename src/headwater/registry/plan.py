@@ -10,7 +10,7 @@ from headwater.core.limits import SCHEMA_DEPTH_MAX
 from headwater.core.types import DataType, ListOf, StructOf
 from headwater.registry.snapshot import App, EventType, Field, write_key_hash
 from headwater.registry.toml_file import Table, TomlFile, kind_of
-from headwater.registry.type_text import type_of_text
+from headwater.rules import type_of_text
 from headwater.rules.findings import Finding, did_you_mean
 
 MODES = ("observe", "enforce")

@@ -8,8 +8,7 @@ from headwater.core.event import CONTEXT
 from headwater.core.types import BIGINT, DOUBLE, SCALARS, VARCHAR, DataType, ListOf, Scalar, StructOf
 from headwater.registry.plan import Plan
 from headwater.registry.snapshot import write_key_hash
-from headwater.registry.type_text import type_of_text
-from headwater.rules import Finding
+from headwater.rules import Finding, type_of_text
 
 APP = '[[app]]\nname = "shop"\nowner = "ann"\nwrite_keys = ["wk_12345678"]\n'
 EVENT = '[[event_type]]\napp = "shop"\nname = "order"\n'
