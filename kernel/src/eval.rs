@@ -74,14 +74,18 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// The value of a field as a type. The only way that one is got.
+    #[inline(always)]
+    pub fn reading(&mut self, number: u32) -> Value {
+        let (value, epoch) = self.memory.readings[number as usize];
+        if epoch == self.memory.epoch { value } else { Value::Null }
+    }
+
     #[inline]
     pub fn value(&mut self, node: u32) -> Value {
         match &self.program.nodes[node as usize] {
             Node::Constant(value) => *value,
-            Node::Reading(number) => {
-                let (value, epoch) = self.memory.readings[*number as usize];
-                if epoch == self.memory.epoch { value } else { Value::Null }
-            }
+            Node::Reading(number) => self.reading(*number),
             Node::Call(call) => {
                 let memo = &self.memory.nodes[node as usize];
                 if memo.epoch == self.memory.epoch {
