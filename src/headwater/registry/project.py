@@ -14,7 +14,7 @@ from headwater.registry.json_schema import DATASET_NAME
 from headwater.registry.plan import Plan
 from headwater.registry.snapshot import Draft
 from headwater.registry.toml_file import Table, TomlFile
-from headwater.rules import Finding, compile_files
+from headwater.rules import Cache, Finding, compile_files
 from headwater.rules.compiler import DEAD_LETTERS
 
 SETTINGS_FILE = "headwater.toml"
@@ -72,8 +72,11 @@ def load(directory: Path) -> Project:
     return Project(directory, settings, plan, rules, tuple(unread))
 
 
-def examine(project: Project) -> Examined:
-    """Compiles a project and says everything that is wrong with it; warnings do not keep it from running."""
+def examine(project: Project, cache: Cache | None = None) -> Examined:
+    """Compiles a project and says everything that is wrong with it; warnings do not keep it from running.
+
+    The ``cache`` of an earlier call saves what has not changed from being compiled again.
+    """
     plan = Plan()
     for file, text in project.plan.items():
         plan.read(file, text)
@@ -87,7 +90,7 @@ def examine(project: Project) -> Examined:
         findings.append(Finding("warning", "no_write_key", message, next(iter(project.plan), "plan"), 1, 1, 1, "", hint))
     settings = project.settings
     draft = Draft(project=settings.name, source=settings.source, apps=tuple(plan.apps), event_types=tuple(plan.event_types))
-    compiled = compile_files(project.rules, draft.sources)
+    compiled = compile_files(project.rules, draft.sources, cache)
     findings += compiled.findings
     if any(finding.severity == "error" for finding in findings):
         return Examined(None, tuple(findings))

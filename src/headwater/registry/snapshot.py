@@ -114,8 +114,8 @@ class Snapshot(Draft, frozen=True, kw_only=True):
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON: keys sorted, no white space, UTF-8. Raises ValueError for inf and nan."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """Canonical JSON: keys sorted, no white space, UTF-8."""
+    return msgspec.json.encode(value, order="sorted")
 
 
 def write_key_hash(write_key: str) -> str:
@@ -123,10 +123,10 @@ def write_key_hash(write_key: str) -> str:
     return hashlib.sha256(write_key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def numbered(draft: Draft, number: int, created_time: int) -> Snapshot:
-    """The draft as a snapshot."""
+def numbered(draft: Draft, number: int, created_time: int, content_hash: str | None = None) -> Snapshot:
+    """The draft as a snapshot; ``content_hash`` is its own, where that is known already."""
     parts = {name: getattr(draft, name) for name in Draft.__struct_fields__}
-    return Snapshot(**parts, number=number, created_time=created_time, hash=draft.content_hash())
+    return Snapshot(**parts, number=number, created_time=created_time, hash=content_hash or draft.content_hash())
 
 
 def decode(data: bytes) -> Snapshot:

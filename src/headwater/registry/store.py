@@ -24,6 +24,7 @@ class SnapshotStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.errors: tuple[str, ...] = ()
+        self._published: tuple[Snapshot, os.stat_result] | None = None
         try:
             directory.mkdir(parents=True, exist_ok=True)
             for unfinished in directory.glob(".unfinished-*"):
@@ -36,19 +37,32 @@ class SnapshotStore:
 
         Raises RegistryError where it cannot be written; nothing is stored then.
         """
-        latest = self.latest()
-        if latest is not None and latest.hash == draft.content_hash():
+        latest, content_hash = self._known_latest() or self.latest(), draft.content_hash()
+        if latest is not None and latest.hash == content_hash:
             return latest
         number = max(self.numbers(), default=0) + 1
         while True:
-            snapshot = numbered(draft, number, now_ms())
+            snapshot = numbered(draft, number, now_ms(), content_hash)
             try:
                 self._create(snapshot)
+                self._published = snapshot, self._file(number).stat()
                 return snapshot
             except FileExistsError:
                 number += 1
             except OSError as error:
                 raise RegistryError(f"snapshot {number} was not stored in {self.directory}: {error.strerror}") from None
+
+    def _known_latest(self) -> Snapshot | None:
+        """The snapshot that was published here last, if its file is the newest one still and untouched; reading it takes long."""
+        if self._published is None:
+            return None
+        snapshot, written = self._published
+        try:
+            now = self._file(snapshot.number).stat()
+        except OSError:
+            return None
+        untouched = (now.st_mtime_ns, now.st_size, now.st_ino) == (written.st_mtime_ns, written.st_size, written.st_ino)
+        return snapshot if untouched and max(self.numbers()) == snapshot.number else None
 
     def latest(self) -> Snapshot | None:
         """The snapshot with the highest number that is intact; None where there is none. Sets ``errors``."""

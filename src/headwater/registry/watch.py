@@ -14,7 +14,7 @@ from headwater.core.errors import HeadwaterError, RegistryError
 from headwater.registry.project import SETTINGS_FILE, Project, Settings, examine, load, refused
 from headwater.registry.snapshot import Snapshot, canonical
 from headwater.registry.store import SnapshotStore
-from headwater.rules import Finding
+from headwater.rules import Cache, Finding
 from headwater.rules.findings import Severity
 
 
@@ -50,6 +50,7 @@ class ProjectWatcher:
         self._seen: _Stamp | None = None
         self._done: _Stamp | None = None
         self._content = ""
+        self._cache = Cache()
 
     def poll(self) -> Published | Refused | None:
         """What became of an edit since the last call; None where there was none, or it is as wrong as before. Raises nothing."""
@@ -84,7 +85,7 @@ class ProjectWatcher:
         self._settings = self._settings or project.settings
         if project.settings.source != self._settings.source:
             raise refused([_at_next_start("error", "source", self._settings.source)])
-        examined = examine(project)
+        examined = examine(project, self._cache)
         if examined.draft is None:
             raise refused(examined.findings)
         snapshot = self._store.publish(examined.draft)

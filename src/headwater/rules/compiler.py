@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 import msgspec
@@ -10,14 +10,14 @@ import msgspec
 from headwater.core import limits
 from headwater.core.dataset import DatasetSchema, SourceSchema
 from headwater.rules import lint
-from headwater.rules.datasets import Column, Datasets, Written
-from headwater.rules.fields import Scope, SourceFields, UnknownFieldError
+from headwater.rules.cache import Cache
+from headwater.rules.datasets import Datasets, Written
+from headwater.rules.fields import SourceFields
 from headwater.rules.findings import Finding, Findings, SourceFile, did_you_mean
-from headwater.rules.lowering import Lowering
-from headwater.rules.operators import LOWER
-from headwater.rules.physical import PhysicalRule, Star
-from headwater.rules.statements import parse_file
-from headwater.rules.syntax import Item, Statement, Word
+from headwater.rules.lowered import Lowered, lower
+from headwater.rules.physical import PhysicalRule
+from headwater.rules.statements import Piece, StatementReader
+from headwater.rules.syntax import Statement, Word
 
 DEAD_LETTERS = "dead_letters"
 
@@ -40,19 +40,25 @@ def compile_sql(text: str, file: str, sources: Mapping[str, SourceSchema]) -> Co
     return compile_files({file: text}, sources)
 
 
-def compile_files(files: Mapping[str, str], sources: Mapping[str, SourceSchema]) -> Compiled:
-    """Compiles several files together: names of rules are unique, and datasets are united, over all of them."""
-    compilation = _Compilation(sources)
+def compile_files(files: Mapping[str, str], sources: Mapping[str, SourceSchema], cache: Cache | None = None) -> Compiled:
+    """Compiles several files together: names of rules are unique, and datasets are united, over all of them.
+
+    With the ``cache`` of the compilation before, only what changed since is parsed and lowered; the result is the same.
+    """
+    cache = cache or Cache()
+    cache.begin(sources)
+    compilation = _Compilation(sources, cache)
     for name, text in files.items():
         compilation.file(name, text)
+    cache.end()
     return compilation.result()
 
 
 class _Compilation:
-    def __init__(self, sources: Mapping[str, SourceSchema]) -> None:
+    def __init__(self, sources: Mapping[str, SourceSchema], cache: Cache) -> None:
         self.findings = Findings()
         self.sources = sources
-        self.fields = {name: SourceFields(schema) for name, schema in sources.items()}
+        self.cache = cache
         self.names: dict[str, str] = {}
         self.datasets = Datasets(self.findings)
         self.repeats = lint.Repeats(self.findings)
@@ -75,145 +81,88 @@ class _Compilation:
             message = f"the file has {size} bytes; a file of rules has at most {limits.RULE_FILE_BYTES_MAX}"
             self.findings.add(file, 0, 1, "file_too_large", message, "split it")
             return
-        for statement in parse_file(file, self.findings):
-            rule = _Rule(self, file, statement).compile()
-            if rule is not None:
-                self.rules.append(rule)
+        reader = StatementReader(file, self.findings)
+        for piece in reader.pieces():
+            for shift, lowered in self._lowered(piece, reader):
+                _Rule(self, file, lowered, shift).take(reader.number)
+
+    def _lowered(self, piece: Piece, reader: StatementReader) -> Iterator[tuple[int, Lowered]]:
+        """The statements of a piece, each with how much further on it stands than its offsets say."""
+        if known := self.cache.get(piece):
+            reader.skip(piece)
+            yield known
+            return
+        before = self.findings.errors
+        for statement in reader.statements(piece):
+            lowered = lower(statement, self._source(statement, reader.file), reader.file)
+            if self.findings.errors == before:
+                self.cache.put(piece, lowered)
+            yield 0, lowered
+
+    def _source(self, statement: Statement, file: SourceFile) -> SourceFields | None:
+        word = statement.source
+        if word is None:
+            return None
+        fields = self.cache.fields.get(word.text)
+        if fields is None:
+            names = ", ".join(f"`{name}`" for name in list(self.sources)[:12])
+            hint = did_you_mean(word.text, self.sources) or (f"rules read {names}" if names else "there is no source")
+            statement.notes.add(file, word.start, word.end, "unknown_dataset", f"no source `{word.text}`", hint)
+        return fields
 
 
 class _Rule:
-    """Compiles one statement."""
+    """Takes one statement in among the others."""
 
-    def __init__(self, compilation: _Compilation, file: SourceFile, statement: Statement) -> None:
+    def __init__(self, compilation: _Compilation, file: SourceFile, lowered: Lowered, shift: int) -> None:
         self.all = compilation
         self.file = file
-        self.statement = statement
+        self.lowered = lowered
+        self.shift = shift
         self.findings = compilation.findings
 
     def error(self, word: Word, code: str, message: str, hint: str | None = None) -> None:
-        self.statement.broken = True
-        self.findings.add(self.file, word.start, word.end, code, message, hint)
+        self.findings.add(self.file, word.start + self.shift, word.end + self.shift, code, message, hint)
 
-    def compile(self) -> PhysicalRule | None:
-        statement, before = self.statement, self.findings.errors
-        name = self._name()
-        into = self._into()
-        fields = self._source()
-        if fields is None:
-            return None
-        scope = Scope(fields, statement.where, statement.alias)
-        low = Lowering(scope, self.file, self.findings, LOWER)
-        where = low.condition(statement.where, "WHERE") if statement.where else None
-        lint.check(statement, where.expression if where else None, scope, self.file, self.findings)
-        columns = self._columns(low)
-        if statement.broken or self.findings.errors > before or into is None:
-            return None
-        source = fields.schema.name
-        star = Star(tuple(word.text for word in statement.exclude), tuple((one.name, one.expression) for one in columns))
-        rule = PhysicalRule(
-            name=name,
-            owner=self._header("owner"),
-            tier=self._header("tier"),
-            description=self._header("description"),
-            source=source,
-            into=into.text,
-            where=where.expression if where else None,
-            select=star if statement.star else tuple((one.name, one.expression) for one in columns),
-        )
-        written = Written(rule.name, self.file, into, [] if statement.star else columns, statement.star)
-        self.all.datasets.add(written)
-        self.all.repeats.check(rule, self.file, statement)
-        return rule if self.findings.errors == before else None
+    def take(self, number: int) -> None:
+        """Says what was noted of it, and adds its rule, unless it or what it has to do with others is an error."""
+        lowered, before = self.lowered, self.findings.errors
+        lowered.notes.say(self.findings, self.file, self.shift)
+        rule = lowered.named(self._name(number))
+        self._into()
+        if rule is None or lowered.into is None or self.findings.errors > before:
+            return
+        columns = [] if lowered.star else lowered.columns
+        self.all.datasets.add(Written(rule.name, self.file, self.shift, lowered.into, columns, lowered.star))
+        self.all.repeats.check(rule, lowered.does, self.file, lowered.start + self.shift)
+        if self.findings.errors == before:
+            self.all.rules.append(rule)
 
-    def _header(self, key: str) -> str | None:
-        word = self.statement.header.get(key)
-        return word.text if word else None
-
-    def _name(self) -> str:
+    def _name(self, number: int) -> str:
         """The name of the header, or the file's name and the statement's position; each name once."""
-        statement = self.statement
-        stem = "".join(
-            char if char.isascii() and (char.isalnum() or char in "_-") else "_" for char in PurePosixPath(self.file.name).stem
-        )
-        word = statement.header.get("rule") or Word(
-            f"{stem[:100] or 'rules'}.{statement.number}", statement.start, statement.start + 6
-        )
-        line, column = self.file.place(word.start)
-        first = self.all.names.setdefault(word.text, f"{self.file.name}:{line}:{column}")
-        if first != f"{self.file.name}:{line}:{column}":
+        lowered = self.lowered
+        word = lowered.name or Word(f"{_stem(self.file.name)}.{number}", lowered.start, lowered.start + 6)
+        line, column = self.file.place(word.start + self.shift)
+        place = f"{self.file.name}:{line}:{column}"
+        first = self.all.names.setdefault(word.text, place)
+        if first != place:
             hint = "give each rule a name of its own: -- rule: name"
             self.error(word, "duplicate_rule", f"a rule named `{word.text}` is already at {first}", hint)
         return word.text
 
-    def _into(self) -> Word | None:
-        into = self.statement.into
+    def _into(self) -> None:
+        into = self.lowered.into
         if into is None:
-            return None
+            return
         if into.text in self.all.sources:
             self.error(
                 into, "dataset_name", f"`{into.text}` is a source: events enter it, rules read it", "write into another dataset"
             )
         elif into.text.casefold() == DEAD_LETTERS:
             self.error(into, "dataset_name", f"`{into.text}` holds dead letters, no rule writes it", "write into another dataset")
-        return into
 
-    def _source(self) -> SourceFields | None:
-        word = self.statement.source
-        if word is None:
-            return None
-        fields = self.all.fields.get(word.text)
-        if fields is None:
-            names = ", ".join(f"`{name}`" for name in list(self.all.sources)[:12])
-            hint = did_you_mean(word.text, self.all.sources) or (f"rules read {names}" if names else "there is no source")
-            self.error(word, "unknown_dataset", f"no source `{word.text}`", hint)
-        return fields
 
-    def _columns(self, low: Lowering) -> list[Column]:
-        statement = self.statement
-        seen: dict[str, Word] = {}
-        columns = []
-        for item in statement.replace if statement.star else statement.items:
-            value = low.lower(item.expression)
-            name = self._column_name(item, seen)
-            if value is not None and name is not None:
-                columns.append(Column(name, value.type, value.expression, Word(name, item.name_start, item.name_end)))
-        if statement.star:
-            self._star_names(low)
-        return columns
-
-    def _column_name(self, item: Item, seen: dict[str, Word]) -> str | None:
-        word = Word(item.name or "", item.name_start, item.name_end)
-        node = item.expression
-        if item.name is None:
-            if node.kind not in ("name", "get"):
-                text = " ".join(self.file.text[node.start : node.end].split())
-                shown = text if len(text) <= 60 else f"{text[:60]}…"
-                self.error(word, "unnamed_column", f"the column `{shown}` has no name", "add AS and a name")
-                return None
-            word.text = node.value
-        known = seen.setdefault(word.text.casefold(), word)
-        if known is not word:
-            line, column = self.file.place(known.start)
-            what = "stands twice" if known.text == word.text else f"differs from `{known.text}` in letter case only"
-            self.error(
-                word,
-                "duplicate_column",
-                f"the column `{word.text}` {what}",
-                f"the first one is at {line}:{column}; rename one with AS",
-            )
-            return None
-        return word.text
-
-    def _star_names(self, low: Lowering) -> None:
-        """EXCLUDE and REPLACE name top-level fields, each once."""
-        statement = self.statement
-        replaced = [Word(one.name or "", one.name_start, one.name_end) for one in statement.replace]
-        seen: set[str] = set()
-        for word in [*statement.exclude, *replaced]:
-            if word.text in seen:
-                self.error(word, "duplicate_column", f"`{word.text}` is excluded or replaced twice", "name it once")
-            seen.add(word.text)
-            try:
-                low.scope.resolve((word.text,))
-            except UnknownFieldError as unknown:
-                self.error(word, "unknown_field", unknown.message, unknown.hint)
+def _stem(file: str) -> str:
+    """The file's name as a part of the names of its rules."""
+    stem = "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "_" for char in PurePosixPath(file).stem)
+    return stem[:100] or "rules"

@@ -22,17 +22,21 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What one rule writes into its dataset; ``star`` is the place of its `*`, None where it names columns."""
+    """What one rule writes into its dataset; ``star`` is the place of its `*`, None where it names columns.
+
+    The places of all words are ``shift`` characters further on in the file.
+    """
 
     rule: str
     file: SourceFile
+    shift: int
     into: Word
     columns: list[Column]
     star: Word | None
 
     def at(self, word: Word) -> str:
         """The rule's name and a place in its file, for findings."""
-        line, column = self.file.place(word.start)
+        line, column = self.file.place(word.start + self.shift)
         return f"rule `{self.rule}` ({self.file.name}:{line}:{column})"
 
 
@@ -97,7 +101,8 @@ class Datasets:
             dataset.columns.setdefault(known, (column, written))
 
     def _error(self, written: Written, word: Word, code: str, message: str, hint: str) -> None:
-        self.findings.add(written.file, word.start, word.end, code, message, hint)
+        shift = written.shift
+        self.findings.add(written.file, word.start + shift, word.end + shift, code, message, hint)
 
     def schemas(self) -> tuple[DatasetSchema, ...]:
         """The schemas, by the first rule that writes each. A column that is NULL in every rule is an error: it has no type."""

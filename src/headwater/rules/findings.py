@@ -114,6 +114,10 @@ class Findings:
         length = max(1, min(end - start, len(source_line) - caret))
         self._listed.append(Finding(severity, code, message, file.name, line, column, length, source_line, hint, caret))
 
+    def not_listed(self, severity: Severity, count: int) -> None:
+        """Counts findings that could not be listed any more."""
+        self._found[severity] += count
+
     def result(self) -> tuple[Finding, ...]:
         """Every finding by file and position; one more of each severity says how many were left out."""
         found = sorted(self._listed, key=lambda one: (one.file, one.line, one.column))
@@ -124,6 +128,36 @@ class Findings:
                 place = (last.file, last.line, last.column, 1, last.source_line)
                 found.append(Finding(severity, "too_many_findings", message, *place))
         return tuple(found)
+
+
+class Notes(Findings):
+    """The findings of one statement, kept by their offsets: they can be said again where the statement has moved to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._notes: list[tuple[int, int, str, str, str | None, Severity]] = []
+
+    def add(
+        self,
+        file: SourceFile,
+        start: int,
+        end: int,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        severity: Severity = "error",
+    ) -> None:
+        """Notes a finding; ``file`` is named by `say`."""
+        self._found[severity] += 1
+        if self._found[severity] <= limits.RULE_FINDINGS_MAX:
+            self._notes.append((start, end, code, message, hint, severity))
+
+    def say(self, findings: Findings, file: SourceFile, shift: int) -> None:
+        """Adds each to ``findings``, ``shift`` characters further on."""
+        for start, end, code, message, hint, severity in self._notes:
+            findings.add(file, start + shift, end + shift, code, message, hint, severity)
+        for kind, count in self._found.items():
+            findings.not_listed(kind, max(0, count - limits.RULE_FINDINGS_MAX))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from headwater.rules.admitted import restricted_to
 from headwater.rules.fields import Scope
 from headwater.rules.findings import Findings, SourceFile
@@ -39,13 +37,17 @@ class Repeats:
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
-        self._seen: dict[Any, str] = {}
+        self._seen: dict[int, str] = {}
 
-    def check(self, rule: PhysicalRule, file: SourceFile, statement: Statement) -> None:
-        """Notes a warning where an earlier rule reads, selects and writes the same."""
-        key = hash(PhysicalRule("", None, None, None, rule.source, rule.into, rule.where, rule.select).canonical())
-        line, column = file.place(statement.start)
-        first = self._seen.setdefault(key, f"rule `{rule.name}` ({file.name}:{line}:{column})")
+    def check(self, rule: PhysicalRule, does: int, file: SourceFile, start: int) -> None:
+        """Notes a warning where an earlier rule reads, selects and writes the same; ``does`` is `what_it_does` of this one."""
+        line, column = file.place(start)
+        first = self._seen.setdefault(does, f"rule `{rule.name}` ({file.name}:{line}:{column})")
         if f"`{rule.name}`" not in first:
             message = f"this rule does the same as {first}: each row is written twice"
-            self.findings.add(file, statement.start, statement.start + 6, "repeated_rule", message, "drop one of them", "warning")
+            self.findings.add(file, start, start + 6, "repeated_rule", message, "drop one of them", "warning")
+
+
+def what_it_does(rule: PhysicalRule) -> int:
+    """A number that is equal for rules which read, select and write the same, whatever their names."""
+    return hash(PhysicalRule("", None, None, None, rule.source, rule.into, rule.where, rule.select).canonical())

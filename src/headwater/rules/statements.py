@@ -23,31 +23,70 @@ _DATASET_NAME_VALID = "valid are letters, digits and _, beginning with a letter 
 DATASET_CHARS_MAX = 128
 
 
-def parse_file(file: SourceFile, findings: Findings) -> Iterator[Statement]:
-    """Every statement of a file, in order; what is refused is noted in ``findings``. Only one is held in memory."""
-    number, gap_start = 0, 0
-    lexer = Lexer(file, findings)
-    for start, end in pieces(file, findings):
-        tokens = lexer.tokens(start, end)
+class Piece:
+    """What stands between two semicolons of a file: as a rule one statement and the comments before it."""
+
+    __slots__ = ("end", "gap_start", "start", "text")
+
+    def __init__(self, file: SourceFile, start: int, end: Token, gap_start: int) -> None:
+        self.start = start
+        self.end = end
+        self.gap_start = gap_start
+        self.text = file.text[start : end.start]
+
+    @property
+    def whole(self) -> bool:
+        """Whether its text says all about it: it is not cut off, and no header stands before it."""
+        return not self.end.text and self.gap_start == self.start
+
+
+class StatementReader:
+    """Reads the statements of a file, in order. Findings of a statement are its `notes`, those of the file go to ``findings``."""
+
+    def __init__(self, file: SourceFile, findings: Findings) -> None:
+        self.file = file
+        self.findings = findings
+        self.number = 0
+        self._gap_start = 0
+        self._lexer: Lexer | None = None
+
+    def pieces(self) -> Iterator[Piece]:
+        """The file's pieces; give each to `statements` or `skip` before taking the next."""
+        for start, end in pieces(self.file, self.findings):
+            yield Piece(self.file, start, end, self._gap_start)
+        _unused_header(self.file, self._gap_start, self.findings)
+
+    def skip(self, piece: Piece) -> None:
+        """Passes over a piece that is known to be one statement."""
+        self.number += 1
+        self._gap_start = piece.end.start + 1
+
+    def statements(self, piece: Piece) -> Iterator[Statement]:
+        """The statements of a piece; more than one where a semicolon is missing, which is a finding. One is held in memory."""
+        self._lexer = self._lexer or Lexer(self.file, self.findings)
+        tokens = self._lexer.tokens(piece.start, piece.end)
         begin = 0
         for at, token in enumerate(tokens):
             again = token.key == "INSERT" and at > begin and tokens[at + 1].key == "INTO"
             if not again and (token.kind is not END or at == begin):
                 continue
-            number += 1
-            statement = Statement(tokens[begin].start, number)
-            _header(file, gap_start, statement, findings)
-            ended = [*tokens[begin:at], token if token.kind is END else Token(END, "", "", token.start, token.start)]
-            _Parser(file, findings, statement).parse(ended)
-            _misplaced_headers(file, tokens[begin:at], findings)
+            self.number += 1
+            statement = Statement(tokens[begin].start, self.number)
+            self._read(statement, tokens[begin:at], token)
             if again and not statement.broken:
                 hint = "write `;` after it"
-                findings.add(file, token.start, token.end, "syntax", "the statement before this one has no end", hint)
+                notes = statement.notes
+                notes.add(self.file, token.start, token.end, "syntax", "the statement before this one has no end", hint)
                 statement.broken = True
-            gap_start, begin = token.start, at
+            self._gap_start, begin = token.start, at
             yield statement
-        gap_start = min(gap_start, end.start + 1) if not tokens[:-1] else end.start + 1
-    _unused_header(file, gap_start, findings)
+        self._gap_start = min(self._gap_start, piece.end.start + 1) if not tokens[:-1] else piece.end.start + 1
+
+    def _read(self, statement: Statement, tokens: list[Token], after: Token) -> None:
+        _header(self.file, self._gap_start, statement, statement.notes)
+        end = after if after.kind is END else Token(END, "", "", after.start, after.start)
+        _Parser(self.file, statement.notes, statement).parse([*tokens, end])
+        _misplaced_headers(self.file, tokens, statement.notes)
 
 
 def _header(file: SourceFile, gap_start: int, statement: Statement, findings: Findings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.core import limits
+from headwater.rules.findings import Notes
 
 
 class RefusedError(Exception):
@@ -91,7 +92,8 @@ class Word:
 class Statement:
     """One ``INSERT INTO … SELECT … FROM … WHERE …`` and its header comments.
 
-    ``broken`` tells that a part was refused and is missing here; the rest can still be checked.
+    ``notes`` are the findings of it alone. ``broken`` tells that a part was refused and is missing here; the rest can still be
+    checked.
     """
 
     def __init__(self, start: int, number: int) -> None:
@@ -107,4 +109,5 @@ class Statement:
         self.exclude: list[Word] = []
         self.replace: list[Item] = []
         self.where: Node | None = None
+        self.notes = Notes()
         self.broken = False

@@ -64,6 +64,19 @@ def test_a_damaged_file_is_passed_over_and_its_number_is_not_used_again(tmp_path
     assert store.errors == ()
 
 
+def test_what_others_did_to_the_files_is_seen_when_publishing(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    first = store.publish(draft("a"))
+    assert SnapshotStore(tmp_path).publish(draft("b")).number == 2
+    assert store.publish(draft("a")).number == 3
+    (tmp_path / f"{3:020d}.json").write_bytes(b"damaged")
+    assert store.publish(draft("a")).number == 4
+    (tmp_path / f"{4:020d}.json").unlink()
+    (tmp_path / f"{3:020d}.json").unlink()
+    assert store.publish(draft("a")).number == 3
+    assert store.get(1) == first
+
+
 def test_a_file_under_a_wrong_number_is_damaged(tmp_path: Path) -> None:
     store = SnapshotStore(tmp_path)
     store.publish(draft())

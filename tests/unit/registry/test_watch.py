@@ -184,7 +184,7 @@ def test_what_could_not_be_stored_is_tried_again(place: Place, monkeypatch: pyte
 def test_a_fault_in_the_compiler_does_not_end_the_watch(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.start()
 
-    def faulty(_: object) -> None:
+    def faulty(*_: object) -> None:
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(watch, "examine", faulty)

@@ -1,0 +1,134 @@
+"""One statement made a rule, by itself: what needs no other statement, and so is the same wherever in a file it stands."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headwater.rules import lint
+from headwater.rules.datasets import Column
+from headwater.rules.fields import Scope, SourceFields, UnknownFieldError
+from headwater.rules.findings import Notes, SourceFile
+from headwater.rules.lowering import Lowering
+from headwater.rules.operators import LOWER
+from headwater.rules.physical import PhysicalRule, Star
+from headwater.rules.syntax import Item, Statement, Word
+
+
+class Lowered:
+    """A statement as it was lowered; its places are offsets in the file that it was read from.
+
+    ``rule`` is None where the statement has errors, and without a name where its header gives none. ``does`` is
+    `lint.what_it_does` of it.
+    """
+
+    __slots__ = ("columns", "does", "into", "name", "notes", "rule", "star", "start")
+
+    def __init__(self, statement: Statement, rule: PhysicalRule | None, columns: list[Column]) -> None:
+        self.start = statement.start
+        self.name = statement.header.get("rule")
+        self.into = statement.into
+        self.star = statement.star
+        self.notes = statement.notes
+        self.rule = rule
+        self.columns = columns
+        self.does = lint.what_it_does(rule) if rule else 0
+
+    def named(self, name: str) -> PhysicalRule | None:
+        """The rule under this name."""
+        if self.rule is not None and self.rule.name != name:
+            self.rule = msgspec.structs.replace(self.rule, name=name)
+        return self.rule
+
+
+def lower(statement: Statement, fields: SourceFields | None, file: SourceFile) -> Lowered:
+    """Lowers a statement that reads ``fields`` (None: its source is not known). Findings go to its notes."""
+    if fields is None:
+        return Lowered(statement, None, [])
+    return _Rule(statement, fields, file).lower()
+
+
+class _Rule:
+    """Lowers one statement."""
+
+    def __init__(self, statement: Statement, fields: SourceFields, file: SourceFile) -> None:
+        self.statement = statement
+        self.file = file
+        self.notes: Notes = statement.notes
+        self.scope = Scope(fields, statement.where, statement.alias)
+
+    def error(self, word: Word, code: str, message: str, hint: str | None = None) -> None:
+        self.notes.add(self.file, word.start, word.end, code, message, hint)
+
+    def lower(self) -> Lowered:
+        statement, low = self.statement, Lowering(self.scope, self.file, self.notes, LOWER)
+        where = low.condition(statement.where, "WHERE") if statement.where else None
+        lint.check(statement, where.expression if where else None, self.scope, self.file, self.notes)
+        columns = self._columns(low)
+        if statement.broken or self.notes.errors or statement.into is None:
+            return Lowered(statement, None, columns)
+        pairs = tuple((one.name, one.expression) for one in columns)
+        rule = PhysicalRule(
+            name=self._header("rule") or "",
+            owner=self._header("owner"),
+            tier=self._header("tier"),
+            description=self._header("description"),
+            source=self.scope.fields.schema.name,
+            into=statement.into.text,
+            where=where.expression if where else None,
+            select=Star(tuple(word.text for word in statement.exclude), pairs) if statement.star else pairs,
+        )
+        return Lowered(statement, rule, columns)
+
+    def _header(self, key: str) -> str | None:
+        word = self.statement.header.get(key)
+        return word.text if word else None
+
+    def _columns(self, low: Lowering) -> list[Column]:
+        statement = self.statement
+        seen: dict[str, Word] = {}
+        columns = []
+        for item in statement.replace if statement.star else statement.items:
+            value = low.lower(item.expression)
+            name = self._column_name(item, seen)
+            if value is not None and name is not None:
+                columns.append(Column(name, value.type, value.expression, Word(name, item.name_start, item.name_end)))
+        if statement.star:
+            self._star_names(low)
+        return columns
+
+    def _column_name(self, item: Item, seen: dict[str, Word]) -> str | None:
+        word = Word(item.name or "", item.name_start, item.name_end)
+        node = item.expression
+        if item.name is None:
+            if node.kind not in ("name", "get"):
+                text = " ".join(self.file.text[node.start : node.end].split())
+                shown = text if len(text) <= 60 else f"{text[:60]}…"
+                self.error(word, "unnamed_column", f"the column `{shown}` has no name", "add AS and a name")
+                return None
+            word.text = node.value
+        known = seen.setdefault(word.text.casefold(), word)
+        if known is not word:
+            line, column = self.file.place(known.start)
+            what = "stands twice" if known.text == word.text else f"differs from `{known.text}` in letter case only"
+            self.error(
+                word,
+                "duplicate_column",
+                f"the column `{word.text}` {what}",
+                f"the first one is at {line}:{column}; rename one with AS",
+            )
+            return None
+        return word.text
+
+    def _star_names(self, low: Lowering) -> None:
+        """EXCLUDE and REPLACE name top-level fields, each once."""
+        statement = self.statement
+        replaced = [Word(one.name or "", one.name_start, one.name_end) for one in statement.replace]
+        seen: set[str] = set()
+        for word in [*statement.exclude, *replaced]:
+            if word.text in seen:
+                self.error(word, "duplicate_column", f"`{word.text}` is excluded or replaced twice", "name it once")
+            seen.add(word.text)
+            try:
+                low.scope.resolve((word.text,))
+            except UnknownFieldError as unknown:
+                self.error(word, "unknown_field", unknown.message, unknown.hint)
