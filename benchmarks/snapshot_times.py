@@ -7,6 +7,7 @@ held up. Seconds of CPU time of the thread that compiles, and by the clock (link
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import statistics
@@ -90,7 +91,7 @@ class Project:
         times.append((time.thread_time(), time.perf_counter()))
         linked = Linked(snapshot)
         times.append((time.thread_time(), time.perf_counter()))
-        spent = [(after[0] - before[0], after[1] - before[1]) for before, after in zip(times, times[1:], strict=False)]
+        spent = [(after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(times)]
         self.cache = cache
         return linked, dict(zip(STEPS, spent, strict=True))
 
