@@ -19,6 +19,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("init", "Write a small working project."),
     ("check", "Check rules, or a whole project."),
     ("etl", "Run rules over files of events."),
+    ("proto", "Give Protobuf datasets their numbers, and write their .proto files."),
     ("up", "Run a project in one process."),
     ("demo", "Start an example project with simulated users, and report what came of it."),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from headwater.core.descriptor import Descriptor
 from headwater.core.types import DataType, StructOf
 
 
@@ -28,8 +29,12 @@ class SourceSchema(msgspec.Struct, frozen=True):
 
 
 class DatasetSchema(msgspec.Struct, frozen=True):
-    """A dataset that rules write: ``columns`` in order; a ``star`` dataset holds whole events and has no columns of its own."""
+    """A dataset that rules write: ``columns`` in order; a ``star`` dataset holds whole events and has no columns of its own.
+
+    Its rows are JSON, or Protobuf where there is a ``descriptor``.
+    """
 
     name: str
     star: bool
     columns: tuple[tuple[str, DataType], ...] = ()
+    descriptor: Descriptor | None = None

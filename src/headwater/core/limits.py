@@ -72,3 +72,6 @@ RULE_DEPTH_MAX = 64
 RULE_FILE_BYTES_MAX = 64 * 1024 * 1024
 RULE_NAME_BYTES_MAX = 200
 RULE_FINDINGS_MAX = 1000
+
+# Compiling a `.proto` file of the user's own; a compiler that takes longer is ended, and the project is refused.
+PROTOC_RUN_S_MAX = 30.0

@@ -1,4 +1,4 @@
-"""Plan files: `[[app]]` and `[[event_type]]` tables → apps and event types. Every mistake is found, none is guessed over."""
+"""Plan files: `[[app]]`, `[[event_type]]` and `[[dataset]]` tables. Every mistake is found, none is guessed over."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from headwater.core.event import CONTEXT, EVENT_BASE, TIERS
 from headwater.core.limits import SCHEMA_DEPTH_MAX
 from headwater.core.types import DataType, ListOf, StructOf
+from headwater.registry.plan_dataset import PlannedDataset, read_dataset
 from headwater.registry.snapshot import App, EventType, Field, write_key_hash
 from headwater.registry.toml_file import Table, TomlFile, kind_of
 from headwater.rules import type_of_text
@@ -25,6 +26,7 @@ class Plan:
     def __init__(self) -> None:
         self.apps: list[App] = []
         self.event_types: list[EventType] = []
+        self.datasets: dict[str, PlannedDataset] = {}
         self._files: list[TomlFile] = []
         self._app_tables: dict[str, Table] = {}
         self._event_tables: dict[tuple[str, str], Table] = {}
@@ -33,16 +35,20 @@ class Plan:
         self._names: dict[tuple[str, ...], tuple[str, ...]] = dict(_spellings(("",), EVENT_BASE))
 
     def read(self, file: str, text: str) -> None:
-        """Takes the apps and event types of one file."""
+        """Takes the apps, event types and datasets of one file."""
         toml = TomlFile(file, text)
         self._files.append(toml)
         root = Table(toml, (), toml.content, file)
-        apps, event_types = list(root.tables("app")), list(root.tables("event_type"))
+        apps, event_types, datasets = (list(root.tables(key)) for key in ("app", "event_type", "dataset"))
         root.done()
         for table in apps:
             self._read_app(table)
         for table in event_types:
             self._read_event_type(table)
+        for table in datasets:
+            dataset = read_dataset(table)
+            if self._is_new(table, dataset.name, ("dataset", dataset.name)):
+                self.datasets[dataset.name] = dataset
 
     def finish(self) -> tuple[Finding, ...]:
         """Findings of all files, in their order."""
@@ -54,6 +60,10 @@ class Plan:
         self.event_types = [
             kind if kind.owner else _with_owner(kind, self._owners.get(kind.app, "")) for kind in self.event_types
         ]
+        return self.findings()
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What is found so far; a dataset's encoding may add to what `finish` gave."""
         return tuple(finding for file in self._files for finding in sorted(file.findings, key=lambda one: (one.line, one.column)))
 
     def _read_app(self, table: Table) -> None:

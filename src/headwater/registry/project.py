@@ -1,4 +1,4 @@
-"""The project on disk: headwater.toml, plan/*.toml and rules/*.sql, read and compiled into a draft of a snapshot."""
+"""The project on disk: headwater.toml, plan/*.toml (also *.proto and numbers.lock) and rules/*.sql, compiled into a draft."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 
 from headwater.core.errors import ProjectError
+from headwater.registry.encoding import Encoder
 from headwater.registry.json_schema import DATASET_NAME
+from headwater.registry.numbers import LOCK_FILE, read_numbers
 from headwater.registry.plan import Plan
 from headwater.registry.snapshot import Draft
 from headwater.registry.toml_file import Table, TomlFile
@@ -41,6 +43,8 @@ class Project(msgspec.Struct, frozen=True):
     plan: dict[str, str]
     rules: dict[str, str]
     findings: tuple[Finding, ...] = ()
+    protos: dict[str, str] = {}
+    numbers: str | None = None
 
 
 class Examined(msgspec.Struct, frozen=True):
@@ -69,7 +73,9 @@ def load(directory: Path) -> Project:
     unread: list[Finding] = []
     plan = _texts(directory, "plan", ".toml", unread)
     rules = _texts(directory, "rules", ".sql", unread)
-    return Project(directory, settings, plan, rules, tuple(unread))
+    protos = {name.removeprefix("plan/"): text for name, text in _texts(directory, "plan", ".proto", unread).items()}
+    numbers = _texts(directory, "plan", ".lock", unread).get(LOCK_FILE)
+    return Project(directory, settings, plan, rules, tuple(unread), protos, numbers)
 
 
 def examine(project: Project, cache: Cache | None = None) -> Examined:
@@ -77,25 +83,49 @@ def examine(project: Project, cache: Cache | None = None) -> Examined:
 
     The ``cache`` of an earlier call saves what has not changed from being compiled again.
     """
+    drafted = draft_of(project, cache)
+    if drafted.draft is None:
+        return Examined(None, drafted.findings)
+    draft = drafted.draft
+    datasets = drafted.encoder.encode(draft.datasets, draft.rules, draft.sources)
+    misfits = drafted.plan.findings()
+    if misfits:
+        return Examined(None, (*drafted.findings, *misfits))
+    return Examined(msgspec.structs.replace(draft, datasets=datasets), drafted.findings)
+
+
+class Drafted(msgspec.Struct, frozen=True):
+    """A project whose rules are compiled and whose datasets have no encoding yet; ``draft`` is None where there are errors."""
+
+    draft: Draft | None
+    findings: tuple[Finding, ...]
+    plan: Plan
+    encoder: Encoder
+
+
+def draft_of(project: Project, cache: Cache | None = None) -> Drafted:
+    """Compiles plan and rules; ``cache`` as for `examine`."""
     plan = Plan()
     for file, text in project.plan.items():
         plan.read(file, text)
-    findings = [*project.findings, *plan.finish()]
+    numbers, unread = read_numbers(project.numbers)
+    settings = project.settings
+    encoder = Encoder(settings.name, plan.datasets, numbers, project.protos)
+    findings = [*project.findings, *plan.finish(), *unread]
     if any(finding.severity == "error" for finding in findings):
         # Rules would be told of fields that are missing only because their plan could not be read.
-        return Examined(None, tuple(findings))
+        return Drafted(None, tuple(findings), plan, encoder)
     if not any(app.write_keys for app in plan.apps):
         message = "no app has a write key, so nothing can be reported"
         hint = "plan/*.toml holds apps: [[app]] with name, owner and write_keys"
         findings.append(Finding("warning", "no_write_key", message, next(iter(project.plan), "plan"), 1, 1, 1, "", hint))
-    settings = project.settings
     draft = Draft(project=settings.name, source=settings.source, apps=tuple(plan.apps), event_types=tuple(plan.event_types))
     compiled = compile_files(project.rules, draft.sources, cache)
     findings += compiled.findings
     if any(finding.severity == "error" for finding in findings):
-        return Examined(None, tuple(findings))
+        return Drafted(None, tuple(findings), plan, encoder)
     rules = tuple(rule.to_json() for rule in compiled.rules)
-    return Examined(msgspec.structs.replace(draft, rules=rules, datasets=compiled.datasets), tuple(findings))
+    return Drafted(msgspec.structs.replace(draft, rules=rules, datasets=compiled.datasets), tuple(findings), plan, encoder)
 
 
 def compile(project: Project) -> Draft:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from headwater.core.dataset import DatasetSchema, EventTypeSchema, SourceSchema
+from headwater.core.descriptor import descriptor_from_json, descriptor_to_json
 from headwater.core.event import EVENT_BASE
 from headwater.core.types import DataType, type_from_json, type_to_json
 
@@ -173,8 +174,12 @@ def _event_type_from_json(stored: dict[str, Any]) -> EventType:
 
 
 def _dataset_to_json(dataset: DatasetSchema) -> dict[str, Any]:
-    return {"name": dataset.name, "star": dataset.star, "columns": [[name, type_to_json(kind)] for name, kind in dataset.columns]}
+    columns = [[name, type_to_json(kind)] for name, kind in dataset.columns]
+    stored: dict[str, Any] = {"name": dataset.name, "star": dataset.star, "columns": columns}
+    return stored if dataset.descriptor is None else {**stored, "protobuf": descriptor_to_json(dataset.descriptor)}
 
 
 def _dataset_from_json(stored: dict[str, Any]) -> DatasetSchema:
-    return DatasetSchema(stored["name"], stored["star"], tuple((name, type_from_json(kind)) for name, kind in stored["columns"]))
+    columns = tuple((name, type_from_json(kind)) for name, kind in stored["columns"])
+    descriptor = descriptor_from_json(stored["protobuf"]) if "protobuf" in stored else None
+    return DatasetSchema(stored["name"], stored["star"], columns, descriptor)

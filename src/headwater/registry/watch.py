@@ -123,4 +123,4 @@ def _stamp(directory: Path) -> _Stamp:
 def _content_hash(project: Project) -> str:
     settings = {name: str(getattr(project.settings, name)) for name in Settings.__struct_fields__}
     unread = [str(finding) for finding in project.findings]
-    return hashlib.sha256(canonical([settings, project.plan, project.rules, unread])).hexdigest()
+    return hashlib.sha256(canonical([settings, project.plan, project.rules, project.protos, project.numbers, unread])).hexdigest()
