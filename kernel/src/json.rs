@@ -3,7 +3,7 @@
 //! Every walk over JSON in the kernel goes through this file, so that there is one answer to what is well-formed.
 //! UTF-8 is the caller's first step (`check_utf8`): the cursor then takes any byte from 0x80 up as text.
 
-pub use crate::json_text::{unescape, unescape_key, write_string};
+pub use crate::json_text::{is_plain, unescape, unescape_key, write_string};
 
 /// Why bytes are not JSON. The numbers are stable: they cross into Python and into dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

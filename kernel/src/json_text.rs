@@ -70,6 +70,31 @@ fn hex(digits: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
+/// Whether a text stands in JSON as it is: no quote, no backslash, no control character.
+#[inline]
+pub fn is_plain(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let mut found = 0;
+    for word in words {
+        found |= escaped(u64::from_le_bytes(*word));
+    }
+    match text.last_chunk::<8>() {
+        Some(last) if !rest.is_empty() => found |= escaped(u64::from_le_bytes(*last)),
+        Some(_) => {}
+        None => return rest.iter().all(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)),
+    }
+    found & 0x8080_8080_8080_8080 == 0
+}
+
+/// The highest bit of every byte that needs an escape, and perhaps of bytes above the first of them.
+#[inline(always)]
+fn escaped(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    control | zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64))
+}
+
 /// Appends `text` as a JSON string, quotes included.
 pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
@@ -102,6 +127,22 @@ pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_is_what_needs_no_escape() {
+        for byte in 0..=255u8 {
+            for length in 1..30 {
+                for at in 0..length {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    let mut written = Vec::new();
+                    write_string(&text, &mut written);
+                    assert_eq!(is_plain(&text), written.len() == length + 2, "{byte} at {at} of {length}");
+                }
+            }
+        }
+        assert!(is_plain(b""));
+    }
 
     #[test]
     fn text_goes_out_and_in_again() {

@@ -9,6 +9,7 @@ use crate::keys::KeyTable;
 use crate::op::Op;
 use crate::physical::{self, Expression, Literal, Rule, Select};
 use crate::read::Shapes;
+use crate::row::{Row, Rows};
 use crate::scan::Trie;
 use crate::types::Type;
 use crate::value::{Place, Text, Value};
@@ -59,23 +60,26 @@ pub struct LinkedRule {
 
 #[derive(Debug)]
 pub enum Output {
-    Row(Vec<Part>),
-    Star { exclude: Vec<Vec<u8>>, replace: Vec<Column> },
+    /// `names` are those of the columns that are not constant.
+    Row {
+        row: Row,
+        names: Vec<String>,
+    },
+    Star {
+        exclude: Vec<Vec<u8>>,
+        replace: Vec<Column>,
+    },
 }
 
 impl Output {
     /// The name of the column with this number, of those that are not constant.
     pub fn column(&self, number: u32) -> &str {
         let number = number as usize;
-        let column = match self {
-            Output::Star { replace, .. } => replace.get(number),
-            Output::Row(parts) => {
-                let mut columns =
-                    parts.iter().filter_map(|part| if let Part::Column(column) = part { Some(column) } else { None });
-                columns.nth(number)
-            }
+        let name = match self {
+            Output::Star { replace, .. } => replace.get(number).map(|column| &column.name),
+            Output::Row { names, .. } => names.get(number),
         };
-        column.map_or("", |column| &column.name)
+        name.map_or("", String::as_str)
     }
 }
 
@@ -113,6 +117,7 @@ pub struct Program {
     pub sets: Vec<Set>,
     pub texts: Vec<u8>,
     pub index: Index,
+    pub rows: Rows,
 }
 
 const STACK_BYTES: usize = 64 << 20;
@@ -155,6 +160,13 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
         linked.push(LinkedRule { name: rule.name.clone(), dataset, output });
         builder.add(filter);
     }
+    let parts: Vec<&[Part]> = linker.rows.iter().map(Vec::as_slice).collect();
+    let (rows, made) = Rows::new(&parts, &linker.nodes, &linker.may_fail);
+    let outputs =
+        linked.iter_mut().filter_map(|rule| if let Output::Row { row, .. } = &mut rule.output { Some(row) } else { None });
+    for (row, made) in outputs.zip(made) {
+        *row = made;
+    }
     let index = builder.build(&linker);
     let (trie, nodes_of) = Trie::new(&paths);
     let mut readings_of = vec![Vec::new(); nodes_of.iter().max().map_or(1, |last| *last as usize + 1)];
@@ -176,6 +188,7 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
         sets: linker.sets,
         texts: linker.texts,
         index,
+        rows,
     })
 }
 
@@ -210,6 +223,10 @@ pub struct Linker<'p> {
     pub nodes: Vec<Node>,
     /// By node: whether it can be failed NULL.
     pub can_fail: Vec<bool>,
+    /// By node: whether an operation in it can fail, even if what is around it makes a value of that.
+    may_fail: Vec<bool>,
+    /// By rule that selects columns: what its rows are made of.
+    rows: Vec<Vec<Part>>,
     pub arguments: Vec<u32>,
     readings: Vec<Reading>,
     patterns: Vec<Pattern>,
@@ -225,6 +242,8 @@ impl<'p> Linker<'p> {
             shapes: Shapes::default(),
             nodes: Vec::new(),
             can_fail: Vec::new(),
+            may_fail: Vec::new(),
+            rows: Vec::new(),
             arguments: Vec::new(),
             readings: Vec::new(),
             patterns: Vec::new(),
@@ -245,16 +264,17 @@ impl<'p> Linker<'p> {
                 }
                 self.readings.push(Reading { path, shape });
                 let node = Node::Reading(self.readings.len() as u32 - 1);
-                self.add(NodeKey::Reading(path, shape), node, false)
+                self.add(NodeKey::Reading(path, shape), node, false, false)
             }
             Expression::Call { op, kind, arguments } => self.call(*op, kind, arguments),
         }
     }
 
-    fn add(&mut self, key: NodeKey, node: Node, can_fail: bool) -> u32 {
+    fn add(&mut self, key: NodeKey, node: Node, can_fail: bool, may_fail: bool) -> u32 {
         let number = self.nodes.len() as u32;
         self.nodes.push(node);
         self.can_fail.push(can_fail);
+        self.may_fail.push(may_fail);
         self.known.insert(key, number);
         number
     }
@@ -283,7 +303,7 @@ impl<'p> Linker<'p> {
                 Value::Text(Text { place: Place::Program, start, end: self.texts.len() as u32 })
             }
         };
-        self.add(key, Node::Constant(value), false)
+        self.add(key, Node::Constant(value), false, false)
     }
 
     fn call(&mut self, op: Op, kind: &Type, arguments: &[Expression]) -> u32 {
@@ -306,12 +326,14 @@ impl<'p> Linker<'p> {
         let given: Vec<&Type> = kinds.iter().collect();
         let never = matches!(op, Op::IsNull | Op::IsNotNull | Op::Distinct | Op::NotDistinct);
         let inherited = nodes.iter().any(|node| self.can_fail[*node as usize]);
-        let can_fail = op.can_fail(kind, &given) || (inherited && !never);
+        let fails = op.can_fail(kind, &given);
+        let can_fail = fails || (inherited && !never);
+        let may_fail = fails || nodes.iter().any(|node| self.may_fail[*node as usize]);
         let first = self.arguments.len() as u32;
         self.arguments.extend_from_slice(nodes);
         let (count, extra) = (nodes.len() as u32, self.extra(op, nodes.clone().as_slice(), arguments));
         let from = kinds.first().map_or(0, |kind| self.shapes.of(kind));
-        self.add(key, Node::Call(Call { op, shape, from, first, count, extra }), can_fail)
+        self.add(key, Node::Call(Call { op, shape, from, first, count, extra }), can_fail, may_fail)
     }
 
     fn extra(&mut self, op: Op, nodes: &[u32], arguments: &[Expression]) -> u32 {
@@ -371,10 +393,12 @@ impl<'p> Linker<'p> {
             },
             Select::Columns(columns) => {
                 let mut parts: Vec<Part> = Vec::new();
+                let mut names = Vec::new();
                 for (name, value) in columns {
                     let column = self.column(name, value);
                     let Some(value) = self.constant(column.node) else {
                         parts.push(Part::Column(column));
+                        names.push(name.clone());
                         continue;
                     };
                     let mut written = column.label;
@@ -386,7 +410,8 @@ impl<'p> Linker<'p> {
                         _ => parts.push(Part::Constant(written)),
                     }
                 }
-                Output::Row(parts)
+                self.rows.push(parts);
+                Output::Row { row: Row::default(), names }
             }
         }
     }

@@ -170,7 +170,12 @@ pub struct Begun {
 impl Begun {
     /// Sets the length, now that the payload is there. Where it is too long, the record is taken back.
     pub fn finish(self, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        let bytes = out.len() - self.start - 4;
+        self.finish_without(out, 0)
+    }
+
+    /// As `finish`, but the last `missing` bytes of the payload do not stand in the buffer.
+    pub fn finish_without(self, out: &mut Vec<u8>, missing: usize) -> Result<(), RecordError> {
+        let bytes = out.len() + missing - self.start - 4;
         let Ok(length) = u32::try_from(bytes) else {
             out.truncate(self.start);
             return Err(RecordError::TooLong { what: "whole", bytes, bytes_max: u32::MAX as usize });

@@ -6,8 +6,10 @@ use crate::eval::Memory;
 use crate::json::{self, Malformed, Parsed, Span};
 use crate::link::Program;
 use crate::op::Op;
+use crate::outputs::Outputs;
 use crate::read::{Flags, Reader};
 use crate::record::{RecordError, RecordRef};
+use crate::row;
 use crate::scan::{self, Found, Scanned};
 use crate::star::Collapser;
 
@@ -76,8 +78,7 @@ pub struct Failure {
 #[derive(Debug, Default)]
 pub struct Batch {
     pub events: u64,
-    /// By dataset: rows and their bytes; only those with rows.
-    pub outputs: Vec<(u32, u64, Vec<u8>)>,
+    pub outputs: Outputs,
     pub rules: Vec<(u32, RuleCounts)>,
     pub fields: Vec<(u32, FieldCounts)>,
     pub rejects: Vec<Reject>,
@@ -88,6 +89,8 @@ pub struct Batch {
 #[derive(Default)]
 pub struct Pool {
     idle: Mutex<Vec<State>>,
+    /// Of batches that were handed over.
+    outputs: Mutex<Vec<Outputs>>,
 }
 
 /// States kept for threads that run at once; further ones are made when needed.
@@ -103,6 +106,16 @@ impl Pool {
             && idle.len() < IDLE_STATES_MAX
         {
             idle.push(state);
+        }
+    }
+
+    /// Takes back the outputs of a batch that nobody needs any more.
+    pub fn give_outputs(&self, mut outputs: Outputs) {
+        outputs.begin(0);
+        if let Ok(mut idle) = self.outputs.lock()
+            && idle.len() < IDLE_STATES_MAX
+        {
+            idle.push(outputs);
         }
     }
 }
@@ -122,7 +135,9 @@ pub struct State {
     pub flags: Vec<Flags>,
     pub fields: Vec<FieldCounts>,
     pub rules: Vec<RuleCounts>,
-    pub outputs: Vec<(u64, Vec<u8>)>,
+    pub outputs: Outputs,
+    /// By leading part that rows share: where it stands, if it was written for this event.
+    pub rows: Vec<row::Known>,
     /// The event with its line ends replaced by spaces.
     pub one_line: Vec<u8>,
 }
@@ -143,7 +158,7 @@ pub fn run_lines(program: &Program, pool: &Pool, batch: &[u8]) -> Batch {
     let mut start = 0;
     let ends = memchr::memchr_iter(b'\n', batch).chain(std::iter::once(batch.len()));
     for (index, end) in ends.enumerate() {
-        run.event(Position { index, start, end }, &batch[start..end], utf8, None);
+        run.event(Position { index, start, end }, &batch[start..end], utf8, Frame::Line { ended: end < batch.len() });
         start = end + 1;
     }
     run.finish()
@@ -153,7 +168,7 @@ pub fn run_lines(program: &Program, pool: &Pool, batch: &[u8]) -> Batch {
 pub fn run_items(program: &Program, pool: &Pool, items: &[&[u8]]) -> Batch {
     let mut run = Run::new(program, pool);
     for (index, item) in items.iter().enumerate() {
-        run.event(Position { index, start: 0, end: item.len() }, item, false, None);
+        run.event(Position { index, start: 0, end: item.len() }, item, false, Frame::Item);
     }
     run.finish()
 }
@@ -181,7 +196,7 @@ pub fn run_records(program: &Program, pool: &Pool, batch: &[u8], origin: Origin)
         }
         record.snapshot = origin.snapshot;
         let payload = record.payload;
-        run.event(Position { index, start: end - payload.len(), end }, payload, false, Some(record));
+        run.event(Position { index, start: end - payload.len(), end }, payload, false, Frame::Record(&record));
         at = end;
         index += 1;
     }
@@ -200,13 +215,26 @@ pub struct Run<'p> {
     pub error: Option<RecordError>,
 }
 
+/// What an event stands in.
+#[derive(Clone, Copy)]
+enum Frame<'e> {
+    /// `ended` by a line feed.
+    Line {
+        ended: bool,
+    },
+    Item,
+    Record(&'e RecordRef<'e>),
+}
+
 /// One event that was found to be well-formed.
 #[derive(Clone, Copy)]
 pub struct Event<'e> {
     pub position: Position,
     pub text: &'e [u8],
     pub span: Span,
-    pub header: Option<RecordRef<'e>>,
+    pub header: Option<&'e RecordRef<'e>>,
+    /// Where in the batch it stands as it is passed on whole (with its line feed, if lines are written), and how many bytes.
+    pub whole: Option<(usize, usize)>,
 }
 
 impl<'p> Run<'p> {
@@ -215,7 +243,9 @@ impl<'p> Run<'p> {
         state.fields.resize(program.paths.len(), FieldCounts::default());
         state.flags.resize(program.paths.len(), Flags::default());
         state.rules.resize(program.rules.len(), RuleCounts::default());
-        state.outputs.resize_with(program.datasets.len(), Default::default);
+        state.rows.resize(program.rows.shared(), row::Known::default());
+        state.outputs = pool.outputs.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
+        state.outputs.begin(program.datasets.len());
         state.keys.resize(program.index.keys.len(), (KeyState::Null, 0));
         Run { program, pool, state, batch: Batch::default(), error: None }
     }
@@ -226,21 +256,26 @@ impl<'p> Run<'p> {
         self.batch.rules = counted.map(|(rule, counts)| (rule as u32, std::mem::take(counts))).collect();
         let counted = state.fields.iter_mut().enumerate().filter(|(_, counts)| **counts != FieldCounts::default());
         self.batch.fields = counted.map(|(path, counts)| (path as u32, std::mem::take(counts))).collect();
-        for (dataset, (rows, bytes)) in state.outputs.iter_mut().enumerate().filter(|(_, output)| output.0 > 0) {
-            let next = Vec::with_capacity(bytes.len());
-            self.batch.outputs.push((dataset as u32, std::mem::take(rows), std::mem::replace(bytes, next)));
-        }
+        self.batch.outputs = std::mem::take(&mut state.outputs);
         self.pool.give(self.state);
         self.batch
     }
 
-    fn event(&mut self, position: Position, text: &[u8], utf8: bool, header: Option<RecordRef>) {
-        if header.is_none() && text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
+    fn event(&mut self, position: Position, text: &[u8], utf8: bool, frame: Frame) {
+        if !matches!(frame, Frame::Record(_)) && text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
             return;
         }
         self.batch.events += 1;
         let (reason, offset) = match self.scan(text, utf8) {
-            Ok(Scanned::Object(span)) => return self.object(Event { position, text, span, header }),
+            Ok(Scanned::Object(span)) => {
+                let (start, bytes) = (position.start + span.start, span.end - span.start);
+                let (header, whole) = match frame {
+                    Frame::Record(header) => (Some(header), Some((start, bytes))),
+                    Frame::Line { ended } => (None, (ended && span.end == text.len()).then_some((start, bytes + 1))),
+                    Frame::Item => (None, None),
+                };
+                return self.object(Event { position, text, span, header, whole });
+            }
             Ok(Scanned::Other(span)) => (REASON_NOT_AN_OBJECT, span.start),
             Err(Some(Malformed { reason, at })) => (reason.name(), at),
             Err(None) => (REASON_TOO_LONG, EVENT_BYTES_MAX),
@@ -269,7 +304,7 @@ impl<'p> Run<'p> {
         let mut one_line = std::mem::take(&mut self.state.one_line);
         one_line.clear();
         one_line.extend(event.text.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
-        self.apply(Event { text: &one_line, ..event });
+        self.apply(Event { text: &one_line, whole: None, ..event });
         one_line.clear();
         self.state.one_line = one_line;
     }
@@ -279,13 +314,14 @@ impl<'p> Run<'p> {
         if self.state.memory.begin(self.program) {
             self.state.cuts.1 = 0;
             self.state.keys.fill((KeyState::Null, 0));
+            self.state.rows.fill(row::Known::default());
         }
         self.read(event.text);
         self.find(event.text);
         let mut matched = std::mem::take(&mut self.state.matched);
         matched.sort_unstable();
         for &rule in &matched {
-            self.output(rule, event);
+            self.output(rule, &event);
         }
         matched.clear();
         self.state.matched = matched;

@@ -300,6 +300,18 @@ const fn pairs() -> [u8; 200] {
     pairs
 }
 
+/// The digits of a number below 10^8, with leading zeros, the first in the lowest byte.
+#[inline(always)]
+pub fn eight_digits(number: u32) -> u64 {
+    debug_assert!(number < 100_000_000);
+    let number = number as u64;
+    let fours = (number / 10_000) | (number % 10_000) << 32;
+    let hundreds = ((fours * 10_486) >> 20) & 0x7F_0000_007F;
+    let pairs = hundreds | (fours - 100 * hundreds) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000F_000F_000F_000F;
+    (tens | (pairs - 10 * tens) << 8) | 0x3030_3030_3030_3030
+}
+
 /// Appends the decimal digits.
 #[inline]
 pub fn write_integer(number: i64, out: &mut Vec<u8>) {

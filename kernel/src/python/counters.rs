@@ -59,8 +59,8 @@ impl Counters {
         for (path, counts) in &result.batch.fields {
             totals.fields[*path as usize].add(counts);
         }
-        for (dataset, rows, _) in &result.batch.outputs {
-            totals.outputs[*dataset as usize] += rows;
+        for (dataset, total) in result.batch.outputs.totals() {
+            totals.outputs[dataset as usize] += total.rows;
         }
         Ok(())
     }

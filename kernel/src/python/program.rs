@@ -13,7 +13,7 @@ use crate::run::{self, Origin, Pool};
 /// A linked rule set and the memory that its runs reuse.
 pub struct Linked {
     pub program: Program,
-    pool: Pool,
+    pub pool: Pool,
 }
 
 #[pyclass(name = "Program", module = "headwater.kernel._native", frozen)]
@@ -46,24 +46,24 @@ impl PyProgram {
 
     fn run(&self, py: Python<'_>, batch: &Bound<'_, PyAny>) -> PyResult<BatchResult> {
         let Linked { program, pool } = &*self.linked;
-        let ran = if let Ok(lines) = batch.cast::<PyBytes>() {
-            let lines = lines.as_bytes();
-            py.detach(|| run::run_lines(program, pool, lines))
+        let (ran, input) = if let Ok(batch) = batch.cast::<PyBytes>() {
+            let lines = batch.as_bytes();
+            (py.detach(|| run::run_lines(program, pool, lines)), Some(batch.clone().unbind()))
         } else if let Ok(list) = batch.cast::<PyList>() {
             let held: Vec<Bound<'_, PyBytes>> = list.iter().map(|item| item.cast_into::<PyBytes>()).collect::<Result<_, _>>()?;
             let items: Vec<&[u8]> = held.iter().map(|item| item.as_bytes()).collect();
-            py.detach(|| run::run_items(program, pool, &items))
+            (py.detach(|| run::run_items(program, pool, &items)), None)
         } else {
             let given = batch.get_type().name()?;
             return Err(PyTypeError::new_err(format!("a batch is bytes (NDJSON) or a list of bytes, not {given}")));
         };
-        Ok(BatchResult::new(&self.linked, ran))
+        Ok(BatchResult::new(&self.linked, ran, input))
     }
 
     fn run_records(
         &self,
         py: Python<'_>,
-        records: &[u8],
+        records: &Bound<'_, PyBytes>,
         topic: &str,
         partition: u32,
         first_offset: u64,
@@ -71,8 +71,9 @@ impl PyProgram {
     ) -> PyResult<BatchResult> {
         let Linked { program, pool } = &*self.linked;
         let origin = Origin { topic, partition, first_offset, snapshot };
-        let ran = py.detach(|| run::run_records(program, pool, records, origin));
+        let batch = records.as_bytes();
+        let ran = py.detach(|| run::run_records(program, pool, batch, origin));
         let ran = ran.map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(BatchResult::new(&self.linked, ran))
+        Ok(BatchResult::new(&self.linked, ran, Some(records.clone().unbind())))
     }
 }

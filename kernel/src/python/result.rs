@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -12,14 +13,48 @@ use crate::run::Batch;
 pub struct BatchResult {
     pub linked: Arc<Linked>,
     pub batch: Batch,
+    /// The batch that was run, where events that are passed on whole stand; none if it was a list.
+    input: Option<Py<PyBytes>>,
 }
 
 type Rejects = Vec<(usize, usize, usize, &'static str, usize)>;
 type Failures<'a> = Vec<(usize, usize, usize, u32, &'a str, &'static str)>;
 
 impl BatchResult {
-    pub fn new(linked: &Arc<Linked>, batch: Batch) -> Self {
-        BatchResult { linked: linked.clone(), batch }
+    pub fn new(linked: &Arc<Linked>, batch: Batch, input: Option<Py<PyBytes>>) -> Self {
+        BatchResult { linked: linked.clone(), batch, input }
+    }
+}
+
+/// The next batch writes into the same memory.
+impl Drop for BatchResult {
+    fn drop(&mut self) {
+        self.linked.pool.give_outputs(std::mem::take(&mut self.batch.outputs));
+    }
+}
+
+/// The ends of bytes objects that are being filled.
+struct Ends(Vec<*mut u8>);
+
+impl Ends {
+    /// The whole, so that a closure takes it as one.
+    fn all(&mut self) -> &mut [*mut u8] {
+        &mut self.0
+    }
+}
+
+// SAFETY: the objects are new, known to nobody but the thread that fills them, and kept alive by it.
+unsafe impl Send for Ends {}
+
+/// A bytes object whose bytes are still to be written, and where they begin.
+fn empty_bytes(py: Python<'_>, bytes: usize) -> PyResult<(Bound<'_, PyBytes>, *mut u8)> {
+    let size = ffi::Py_ssize_t::try_from(bytes)?;
+    // SAFETY: a null pointer asks for an object of this size with undefined content; the result is a new reference, or null with
+    // an exception set, which the checked conversion takes over. The pointer to the content is valid as long as the object is.
+    unsafe {
+        let object = Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size))?;
+        let content = ffi::PyBytes_AsString(object.as_ptr()).cast::<u8>();
+        Ok((object.cast_into_unchecked(), content))
     }
 }
 
@@ -32,18 +67,27 @@ impl BatchResult {
 
     #[getter]
     fn outputs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let datasets = &self.linked.program.datasets;
         let outputs = PyDict::new(py);
-        for (dataset, _, bytes) in &self.batch.outputs {
-            outputs.set_item(&self.linked.program.datasets[*dataset as usize], PyBytes::new(py, bytes))?;
+        let mut ends = Ends(vec![std::ptr::null_mut(); datasets.len()]);
+        for (dataset, total) in self.batch.outputs.totals() {
+            let (bytes, content) = empty_bytes(py, total.bytes)?;
+            ends.0[dataset as usize] = content;
+            outputs.set_item(&datasets[dataset as usize], bytes)?;
         }
+        let input = self.input.as_ref().map_or(&[][..], |input| input.as_bytes(py));
+        let ends = &mut ends;
+        // SAFETY: for each dataset there is an object of as many bytes as its total says; the dictionary, which nobody else has
+        // seen, keeps them alive.
+        py.detach(|| unsafe { self.batch.outputs.copy_to(input, ends.all()) });
         Ok(outputs)
     }
 
     #[getter]
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counted = PyDict::new(py);
-        for (dataset, rows, _) in &self.batch.outputs {
-            counted.set_item(&self.linked.program.datasets[*dataset as usize], rows)?;
+        for (dataset, total) in self.batch.outputs.totals() {
+            counted.set_item(&self.linked.program.datasets[dataset as usize], total.rows)?;
         }
         Ok(counted)
     }
