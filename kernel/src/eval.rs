@@ -136,6 +136,7 @@ impl<'a> Evaluation<'a> {
             Op::IsNotNull => Value::Boolean(!self.value(arguments[0]).is_null()),
             Op::In => self.is_in(call, arguments),
             Op::Concat => self.concat(arguments),
+            Op::MakeTimestamp if arguments.len() > 1 => self.make_timestamp(arguments),
             _ => self.strict(call, arguments),
         }
     }

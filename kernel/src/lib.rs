@@ -28,6 +28,7 @@ pub mod row;
 pub mod run;
 pub mod scan;
 pub mod star;
+mod times;
 pub mod types;
 pub mod value;
 

@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::functions::like::Pattern;
+use crate::functions::period;
+use crate::functions::time_format::Format;
 use crate::index::{Index, IndexBuilder};
 use crate::json;
 use crate::keys::KeyTable;
@@ -32,7 +34,7 @@ pub struct Call {
     pub from: u32,
     pub first: u32,
     pub count: u32,
-    /// The number of the pattern of `like` or of the set of `in`.
+    /// The number of the pattern of `like`, of the set of `in`, of the format of `strftime`, or of a part of timestamps.
     pub extra: u32,
 }
 
@@ -114,6 +116,7 @@ pub struct Program {
     pub nodes: Vec<Node>,
     pub arguments: Vec<u32>,
     pub patterns: Vec<Pattern>,
+    pub formats: Vec<Format>,
     pub sets: Vec<Set>,
     pub texts: Vec<u8>,
     pub index: Index,
@@ -185,6 +188,7 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
         nodes: linker.nodes,
         arguments: linker.arguments,
         patterns: linker.patterns,
+        formats: linker.formats,
         sets: linker.sets,
         texts: linker.texts,
         index,
@@ -230,6 +234,7 @@ pub struct Linker<'p> {
     pub arguments: Vec<u32>,
     readings: Vec<Reading>,
     patterns: Vec<Pattern>,
+    formats: Vec<Format>,
     pub sets: Vec<Set>,
     pub texts: Vec<u8>,
 }
@@ -247,6 +252,7 @@ impl<'p> Linker<'p> {
             arguments: Vec::new(),
             readings: Vec::new(),
             patterns: Vec::new(),
+            formats: Vec::new(),
             sets: Vec::new(),
             texts: Vec::new(),
         }
@@ -347,6 +353,17 @@ impl<'p> Linker<'p> {
         {
             self.patterns.push(pattern);
             return self.patterns.len() as u32 - 1;
+        }
+        if let (Op::Strftime, [_, Expression::Literal(Literal::Varchar(format))]) = (op, arguments)
+            && let Ok(format) = Format::new(format)
+        {
+            self.formats.push(format);
+            return self.formats.len() as u32 - 1;
+        }
+        if let (Op::DatePart | Op::DateTrunc | Op::DateDiff | Op::DateSub, Some(Expression::Literal(Literal::Varchar(part)))) =
+            (op, arguments.first())
+        {
+            return period::Part::from_name(part).map_or(0, |part| part as u32);
         }
         0
     }

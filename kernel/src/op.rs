@@ -29,6 +29,9 @@ operations! {
     Lower "lower" Upper "upper" Trim "trim" Ltrim "ltrim" Rtrim "rtrim"
     Length "length" Substring "substring" Replace "replace" StartsWith "starts_with" Contains "contains"
     StructGet "struct_get" ListGet "list_get"
+    Epoch "epoch" EpochMs "epoch_ms" EpochUs "epoch_us" MakeTimestamp "make_timestamp"
+    DatePart "date_part" DateTrunc "date_trunc" DateDiff "date_diff" DateSub "date_sub"
+    AddInterval "add_interval" TimeBucket "time_bucket" Strftime "strftime"
 }
 
 impl Op {
@@ -78,8 +81,32 @@ impl Op {
             Op::StartsWith | Op::Contains => (count == 2 && all(&Varchar) && gives(&Boolean), "VARCHAR, VARCHAR → BOOLEAN"),
             Op::StructGet => (count == 2 && arguments[1] == &Varchar, "struct, name → the type of that field"),
             Op::ListGet => (count == 2 && check_list_get(result, arguments), "list, BIGINT → the type of its items"),
+            _ => self.check_time(result, arguments),
         };
         if ok { Ok(()) } else { Err(valid) }
+    }
+
+    fn check_time(self, result: &Type, arguments: &[&Type]) -> (bool, &'static str) {
+        use Type::*;
+        let is = |valid: &[Type], gives: Type| {
+            let fit = valid.len() == arguments.len() && arguments.iter().zip(valid).all(|(given, valid)| given.fits(valid));
+            fit && *result == gives
+        };
+        match self {
+            Op::Epoch => (is(&[Timestamp], Double), "TIMESTAMP → DOUBLE"),
+            Op::EpochMs => (is(&[Timestamp], BigInt) || is(&[BigInt], Timestamp), "TIMESTAMP → BIGINT, or BIGINT → TIMESTAMP"),
+            Op::EpochUs => (is(&[Timestamp], BigInt), "TIMESTAMP → BIGINT"),
+            Op::MakeTimestamp => {
+                let parts = [BigInt, BigInt, BigInt, BigInt, BigInt, Double];
+                (is(&[BigInt], Timestamp) || is(&parts, Timestamp), "BIGINT, or five BIGINT and a DOUBLE → TIMESTAMP")
+            }
+            Op::DatePart => (is(&[Varchar, Timestamp], BigInt), "part, TIMESTAMP → BIGINT"),
+            Op::DateTrunc => (is(&[Varchar, Timestamp], Timestamp), "part, TIMESTAMP → TIMESTAMP"),
+            Op::DateDiff | Op::DateSub => (is(&[Varchar, Timestamp, Timestamp], BigInt), "part, TIMESTAMP, TIMESTAMP → BIGINT"),
+            Op::AddInterval => (is(&[Timestamp, BigInt, BigInt], Timestamp), "TIMESTAMP, months, microseconds → TIMESTAMP"),
+            Op::TimeBucket => (is(&[BigInt, BigInt, Timestamp], Timestamp), "months, microseconds, TIMESTAMP → TIMESTAMP"),
+            _ => (is(&[Timestamp, Varchar], Varchar), "TIMESTAMP, format → VARCHAR"),
+        }
     }
 
     /// Whether the operation itself can fail where its arguments did not.
@@ -87,6 +114,7 @@ impl Op {
         match self {
             Op::Add | Op::Sub | Op::Mul | Op::Mod | Op::Neg => *result == Type::BigInt,
             Op::IntDiv | Op::Substring => true,
+            Op::EpochMs | Op::MakeTimestamp | Op::DateTrunc | Op::AddInterval | Op::TimeBucket => *result == Type::Timestamp,
             Op::Cast => !total_cast(arguments[0], result),
             _ => false,
         }

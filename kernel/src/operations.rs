@@ -38,6 +38,10 @@ impl Evaluation<'_> {
             Op::Length => self.length(a),
             Op::StructGet => self.struct_get(call, a, b),
             Op::ListGet => self.list_get(call, a, b),
+            Op::Epoch | Op::EpochMs | Op::EpochUs | Op::MakeTimestamp => self.epoch_operation(call.op, a),
+            Op::DatePart | Op::DateTrunc | Op::DateDiff | Op::DateSub | Op::AddInterval | Op::TimeBucket | Op::Strftime => {
+                self.time_operation(call, values)
+            }
             _ => self.text_operation(call, values),
         }
     }

@@ -3,6 +3,8 @@
 use serde_json::Value as Json;
 
 use crate::functions::like::Pattern;
+use crate::functions::period::{self, Part};
+use crate::functions::time_format::Format;
 use crate::functions::timestamp;
 use crate::json::{self, Cursor};
 use crate::op::Op;
@@ -222,6 +224,10 @@ fn call(op: Op, kind: Type, stored: &[Json], depth: usize) -> Result<Expression,
     match op {
         Op::In => check_in(&arguments)?,
         Op::Like => check_like(&arguments)?,
+        Op::DatePart | Op::DateTrunc | Op::DateDiff | Op::DateSub => check_part(op, &arguments[0])?,
+        Op::Strftime => check_format(&arguments[1])?,
+        Op::AddInterval => check_interval(&arguments[1], &arguments[2], false)?,
+        Op::TimeBucket => check_interval(&arguments[0], &arguments[1], true)?,
         Op::StructGet => check_struct_get(&kind, &kinds[0], &arguments[1])?,
         _ => {}
     }
@@ -240,6 +246,44 @@ fn check_like(arguments: &[Expression]) -> Result<(), String> {
         return Err("`like` takes a literal pattern and a literal escape".to_owned());
     };
     Pattern::new(pattern, escape).map(|_| ())
+}
+
+fn check_part(op: Op, part: &Expression) -> Result<(), String> {
+    let known = match part {
+        Expression::Literal(Literal::Varchar(name)) => Part::from_name(name),
+        _ => None,
+    };
+    let valid = |part: Part| match op {
+        Op::DatePart => true,
+        Op::DateSub => part.is_period() && part != Part::IsoYear,
+        _ => part.is_period(),
+    };
+    if known.is_some_and(valid) {
+        return Ok(());
+    }
+    let names: Vec<&str> = Part::ALL.iter().filter(|part| valid(**part)).map(|part| part.name()).collect();
+    Err(format!("the part of `{}` is a literal, one of {}", op.name(), names.join(", ")))
+}
+
+fn check_format(format: &Expression) -> Result<(), String> {
+    let Expression::Literal(Literal::Varchar(format)) = format else {
+        return Err("`strftime` takes a literal format".to_owned());
+    };
+    Format::new(format).map(|_| ())
+}
+
+/// A bucket is as wide as either its months or its microseconds say.
+fn check_interval(months: &Expression, micros: &Expression, bucket: bool) -> Result<(), String> {
+    let (Expression::Literal(Literal::BigInt(months)), Expression::Literal(Literal::BigInt(micros))) = (months, micros) else {
+        return Err("an interval is literal months and microseconds".to_owned());
+    };
+    if bucket && (*months < 0 || *micros < 0 || (*months > 0) == (*micros > 0)) {
+        return Err(format!("{months} months and {micros} µs are no width of a bucket: one of them is above 0, the other 0"));
+    }
+    if months.saturating_abs() > period::INTERVAL_MONTHS_MAX || micros.saturating_abs() > period::INTERVAL_MICROS_MAX {
+        return Err(format!("an interval of {months} months and {micros} µs is longer than the range of timestamps"));
+    }
+    Ok(())
 }
 
 fn check_struct_get(kind: &Type, given: &Type, name: &Expression) -> Result<(), String> {

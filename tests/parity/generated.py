@@ -7,6 +7,8 @@ from typing import Any
 from case_files import physical
 from hypothesis import strategies as st
 
+from headwater.kernel.functions import timestamps
+
 SCALARS = ["BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "TIMESTAMP"]
 STRUCT = {"struct": [["x", "BIGINT"], ["y", "VARCHAR"], ["z", {"list": "DOUBLE"}]]}
 NESTED = [
@@ -57,6 +59,40 @@ TEXTS += [
     'q"\\\n\0',
 ]
 TIMES = [0, -1, 1_500_000, 1_767_323_045_123_456, 253_402_300_799_999_999, -62_135_596_800_000_000]
+# 2024-02-29 23:59:59.9995, 2026-01-31, 1899-12-31 23:59:59.999999, 0005-03-31, 9999-11-30 12:00, 2000-01-03
+TIMES += [1_709_251_199_999_500, 1_769_817_600_000_000, -2_208_988_800_000_001, -62_001_676_800_000_000,
+    253_399_579_200_000_000, 946_857_600_000_000]  # fmt: skip
+MILLISECONDS = [
+    1_767_323_045_123,
+    -62_135_596_800_000,
+    -62_135_596_800_001,
+    253_402_300_799_999,
+    253_402_300_800_000,
+    -1,
+    9_223_372_036_854_775,
+]
+MICROSECONDS = [1_767_323_045_123_456, -62_135_596_800_000_001, 253_402_300_799_999_999, 253_402_300_800_000_000]
+# (months, µs) that are added, and that buckets are wide.
+INTERVALS = [
+    (0, 300_000_000),
+    (0, -1),
+    (1, 0),
+    (-1, 0),
+    (12, 0),
+    (-24_000, 86_400_000_000),
+    (7, -2_678_400_000_000),
+    (119_988, 0),
+]
+WIDTHS = [(0, 1), (0, 300_000_000), (0, 604_800_000_000), (0, 86_399_999_999), (1, 0), (5, 0), (1200, 0)]
+FORMATS = [
+    "%Y-%m-%d",
+    "%c.%f",
+    "%a %A %b %B %p",
+    "%-d.%-m.%-y %-I:%-M:%-S %-H %-j",
+    "%G-W%V-%u %g",
+    "%U|%W|%w %j %I %x %X %T %z%Z%%",
+    "é",
+]
 PATTERNS = [
     ("%", ""),
     ("a%", ""),
@@ -70,7 +106,8 @@ PATTERNS = [
     ("%%_%", ""),
 ]
 LITERALS: dict[str, list[Any]] = {
-    "BIGINT": BIGINTS, "DOUBLE": DOUBLES, "BOOLEAN": [True, False], "VARCHAR": TEXTS, "TIMESTAMP": TIMES,
+    "BIGINT": [*BIGINTS, *MILLISECONDS, *MICROSECONDS],
+    "DOUBLE": DOUBLES, "BOOLEAN": [True, False], "VARCHAR": TEXTS, "TIMESTAMP": TIMES,
 }  # fmt: skip
 CASTS = {
     "BIGINT": ["DOUBLE", "BOOLEAN", "VARCHAR", "JSON", "BIGINT"],
@@ -155,7 +192,24 @@ def booleans(draw: st.DrawFn, depth: int) -> Any:
 
 @st.composite
 def bigints(draw: st.DrawFn, depth: int) -> Any:
-    op = draw(st.sampled_from(["add", "sub", "mul", "int_div", "mod", "neg", "length", "cast"]))
+    ops = [
+        "add",
+        "sub",
+        "mul",
+        "int_div",
+        "mod",
+        "neg",
+        "length",
+        "cast",
+        "epoch",
+        "date_part",
+        "date_part",
+        "date_diff",
+        "date_sub",
+    ]
+    op = draw(st.sampled_from(ops))
+    if op in ("epoch", "date_part", "date_diff", "date_sub"):
+        return draw(bigints_of_times(op, depth))
     one = expressions("BIGINT", depth)
     if op == "neg":
         return call("neg", "BIGINT", draw(one))
@@ -167,21 +221,36 @@ def bigints(draw: st.DrawFn, depth: int) -> Any:
 
 
 @st.composite
+def bigints_of_times(draw: st.DrawFn, op: str, depth: int) -> Any:
+    time = expressions("TIMESTAMP", depth)
+    if op == "epoch":
+        return call(draw(st.sampled_from(["epoch_ms", "epoch_us"])), "BIGINT", draw(time))
+    if op == "date_part":
+        return call(op, "BIGINT", text_of(draw(st.sampled_from([*timestamps.PARTS]))), draw(time))
+    part = draw(st.sampled_from(timestamps.TRUNCATIONS))
+    return call(op if part != "isoyear" else "date_diff", "BIGINT", text_of(part), draw(time), draw(time))
+
+
+@st.composite
 def doubles(draw: st.DrawFn, depth: int) -> Any:
-    op = draw(st.sampled_from(["add", "sub", "mul", "div", "mod", "neg", "cast"]))
+    op = draw(st.sampled_from(["add", "sub", "mul", "div", "mod", "neg", "cast", "epoch"]))
     one = expressions("DOUBLE", depth)
     if op == "neg":
         return call("neg", "DOUBLE", draw(one))
     if op == "cast":
         return call("cast", "DOUBLE", draw(expressions(draw(st.sampled_from(CASTS["DOUBLE"])), depth)))
+    if op == "epoch":
+        return call("epoch", "DOUBLE", draw(expressions("TIMESTAMP", depth)))
     return call(op, "DOUBLE", draw(one), draw(one))
 
 
 @st.composite
 def varchars(draw: st.DrawFn, depth: int) -> Any:
-    op = draw(st.sampled_from(["concat", "lower", "upper", "trim", "ltrim", "rtrim", "substring", "replace", "cast"]))
+    op = draw(st.sampled_from(["strftime", "concat", "lower", "upper", "trim", "ltrim", "rtrim", "substring", "replace", "cast"]))
     one, number = expressions("VARCHAR", depth), expressions("BIGINT", depth)
     match op:
+        case "strftime":
+            return call(op, "VARCHAR", draw(expressions("TIMESTAMP", depth)), text_of(draw(st.sampled_from(FORMATS))))
         case "concat":
             return call("concat", "VARCHAR", *draw(st.lists(one, min_size=2, max_size=3)))
         case "substring":
@@ -195,15 +264,42 @@ def varchars(draw: st.DrawFn, depth: int) -> Any:
     return call(op, "VARCHAR", draw(one))
 
 
-def timestamps(depth: int) -> Any:
-    return (
-        st.sampled_from(CASTS["TIMESTAMP"])
-        .flatmap(lambda kind: expressions(kind, depth))
-        .map(lambda inner: call("cast", "TIMESTAMP", inner))
-    )
+def text_of(text: str) -> list[Any]:
+    return ["literal", "VARCHAR", text]
 
 
-OPERATIONS = {"BOOLEAN": booleans, "BIGINT": bigints, "DOUBLE": doubles, "VARCHAR": varchars, "TIMESTAMP": timestamps}
+def whole(number: int) -> list[Any]:
+    return ["literal", "BIGINT", number]
+
+
+@st.composite
+def times(draw: st.DrawFn, depth: int) -> Any:
+    op = draw(st.sampled_from(["cast", "epoch_ms", "make_timestamp", "parts", "date_trunc", "add_interval", "time_bucket"]))
+    time, number = expressions("TIMESTAMP", depth), expressions("BIGINT", depth)
+    match op:
+        case "epoch_ms":
+            return call(op, "TIMESTAMP", draw(st.sampled_from(MILLISECONDS).map(whole) | number))
+        case "make_timestamp":
+            return call(op, "TIMESTAMP", draw(st.sampled_from(MICROSECONDS).map(whole) | number))
+        case "parts":
+            limits = [(1, 9999), (1, 12), (1, 31), (0, 23), (0, 59)]
+            parts = [draw(st.integers(*limit).map(whole) | st.integers(*limit).map(whole) | number) for limit in limits]
+            seconds = st.sampled_from([0.0, 59.9999995, 60.0, 5.0000005, -0.5]) | st.floats(0, 60)
+            return call("make_timestamp", "TIMESTAMP", *parts, draw(seconds.map(second) | expressions("DOUBLE", depth)))
+        case "date_trunc":
+            return call(op, "TIMESTAMP", text_of(draw(st.sampled_from(timestamps.TRUNCATIONS))), draw(time))
+        case "add_interval":
+            return call(op, "TIMESTAMP", draw(time), *map(whole, draw(st.sampled_from(INTERVALS))))
+        case "time_bucket":
+            return call(op, "TIMESTAMP", *map(whole, draw(st.sampled_from(WIDTHS))), draw(time))
+    return call("cast", "TIMESTAMP", draw(expressions(draw(st.sampled_from(CASTS["TIMESTAMP"])), depth)))
+
+
+def second(value: float) -> list[Any]:
+    return ["literal", "DOUBLE", value]
+
+
+OPERATIONS = {"BOOLEAN": booleans, "BIGINT": bigints, "DOUBLE": doubles, "VARCHAR": varchars, "TIMESTAMP": times}
 
 
 @st.composite
@@ -263,6 +359,11 @@ LEXEMES += [
     "9223372036854775808",
     "-9223372036854775808",
     "15e-1",
+    "-62135596800001",
+    "253402300799999",
+    '"9999-12-31T23:59:59.999999Z"',
+    '"0001-01-01"',
+    '"2024-02-29T12:00:00.0005"',
     "12345678901234567890.5",
     "1767323045123",
     '"007"',

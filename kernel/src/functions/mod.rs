@@ -3,5 +3,7 @@
 pub mod case_table;
 pub mod like;
 pub mod number;
+pub mod period;
 pub mod text;
+pub mod time_format;
 pub mod timestamp;

@@ -2,8 +2,8 @@
 
 use super::number::{is_space, trim_space, write_integer};
 
-const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub const SECOND: i64 = 1_000_000;
+pub const DAY: i64 = 86_400 * SECOND;
 /// 0001-01-01 00:00:00
 const MIN: i64 = -62_135_596_800 * SECOND;
 /// 9999-12-31 23:59:59.999999
@@ -19,27 +19,34 @@ pub fn from_millis(millis: i64) -> Option<i64> {
     in_range(millis.checked_mul(1000)?)
 }
 
-/// Days since 1970 of a date of the Gregorian calendar (H. Hinnant's algorithm); none where there is no such day.
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+/// How many days a month has.
+pub fn month_days(year: i64, month: i64) -> i64 {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
+    match month {
         2 => 28 + leap as i64,
         4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=last).contains(&day) || !(1..=9999).contains(&year) {
-        return None;
+        _ => 31,
     }
+}
+
+/// Days since 1970 of a date; none where there is no such day from the year 1 to the year 9999.
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    let there = (1..=9999).contains(&year) && (1..=12).contains(&month) && (1..=month_days(year, month)).contains(&day);
+    there.then(|| days_of(year, month, day))
+}
+
+/// Days since 1970 of a date of the Gregorian calendar (H. Hinnant's algorithm), of any year.
+pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let shifted = if month <= 2 { year - 1 } else { year };
     let era = shifted.div_euclid(400);
     let year_of_era = shifted.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
+    era * 146_097 + day_of_era - 719_468
 }
 
-fn date_of(days: i64) -> (i64, i64, i64) {
+/// The year, the month and the day.
+pub fn date_of(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -77,7 +84,7 @@ pub fn write(micros: i64, between: u8, out: &mut Vec<u8>) {
     }
 }
 
-fn padded(number: i64, width: u32, out: &mut Vec<u8>) {
+pub fn padded(number: i64, width: u32, out: &mut Vec<u8>) {
     for place in (1..width).rev() {
         if number < 10i64.pow(place) {
             out.push(b'0');

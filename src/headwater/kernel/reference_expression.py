@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headwater.core.types import BIGINT, DOUBLE, JSON, DataType, Scalar, type_from_json
-from headwater.kernel.functions import casts, numbers, texts
+from headwater.core.types import BIGINT, DOUBLE, JSON, TIMESTAMP, DataType, Scalar, type_from_json
+from headwater.kernel.functions import casts, numbers, texts, timestamps
 from headwater.kernel.functions.numbers import Failed
 from headwater.kernel.reference_read import read
 
@@ -62,6 +62,8 @@ def parse_expression(stored: Any) -> Expression:
             call = Call(op, type_from_json(kind), tuple(parse_expression(argument) for argument in arguments))
             if op == "like":
                 texts.like_pattern(*(argument.value for argument in call.arguments[1:] if isinstance(argument, Literal)))
+            if op == "strftime" and isinstance(call.arguments[1], Literal):
+                timestamps.time_format(call.arguments[1].value)
             return call
     raise ValueError(f"not an expression: {stored!r}")
 
@@ -209,6 +211,16 @@ def cast(call: Call, value: Any) -> Any:
     return casts.SCALAR_CASTS[str(source), str(target)](value)
 
 
+def epoch_ms(call: Call, value: int) -> int:
+    """A TIMESTAMP as milliseconds, or the other way round. Raises Failed."""
+    return timestamps.from_epoch_ms(value) if call.kind == TIMESTAMP else timestamps.epoch_ms(value)
+
+
+def make_timestamp(call: Call, first: int, *others: Any) -> int:
+    """A TIMESTAMP from microseconds, or from its parts. Raises Failed."""
+    return timestamps.make_timestamp(first, *others) if others else casts.timestamp(first)
+
+
 def list_get(call: Call, items: list[Any], position: int) -> Any:
     """The item at a position from 1, or from the end where it is negative; NULL outside."""
     index = position - 1 if position > 0 else len(items) + position
@@ -259,4 +271,15 @@ STRICT: dict[str, Callable[..., Any]] = {
     "contains": text(texts.contains),
     "struct_get": text(lambda struct, name: struct.get(name)),
     "list_get": list_get,
+    "epoch": text(timestamps.epoch),
+    "epoch_ms": epoch_ms,
+    "epoch_us": text(int),
+    "make_timestamp": make_timestamp,
+    "date_part": text(timestamps.date_part),
+    "date_trunc": text(timestamps.date_trunc),
+    "date_diff": text(timestamps.date_diff),
+    "date_sub": text(timestamps.date_sub),
+    "add_interval": text(timestamps.add_interval),
+    "time_bucket": text(timestamps.time_bucket),
+    "strftime": text(timestamps.strftime),
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from headwater.core.types import NULL, DataType, ListOf, Scalar
+from headwater.core.types import BIGINT, DOUBLE, NULL, VARCHAR, DataType, ListOf, Scalar
 from headwater.rules.conversion import castable
 from headwater.rules.findings import closest_name
 from headwater.rules.functions import FUNCTIONS, Function, Signature
-from headwater.rules.functions.declaration import ANY_LIST, COMMON
+from headwater.rules.functions.declaration import ANY_LIST, COMMON, FORMAT, PART
 from headwater.rules.lowering import Lowering, Value, call, null
 from headwater.rules.refused import AGGREGATES, AGGREGATES_HINT, FUNCTIONS_INSTEAD
 from headwater.rules.syntax import Node
@@ -16,8 +16,10 @@ _INSTEAD = {other: function.name for function in FUNCTIONS.values() for other in
 
 def lower_call(low: Lowering, node: Node) -> Value | None:
     """Lowers a call of a declared function."""
-    function = FUNCTIONS.get(node.value.lower())
-    values = low.all(node.args)
+    name = node.value.lower()
+    function = FUNCTIONS.get("date_part" if name == "extract" else name)
+    takes_spans = function is not None and any("INTERVAL" in one.parameters for one in function.signatures)
+    values = low.all_spans(node.args) if takes_spans else low.all(node.args)
     if function is None:
         _unknown(low, node)
         return None
@@ -38,7 +40,11 @@ def lower_call(low: Lowering, node: Node) -> Value | None:
         if all(_fits(value.type, wanted) for value, wanted in zip(values, _parameters(signature, len(values)), strict=True)):
             if any(value.is_null for value in values):
                 return null(node, Scalar(signature.result))
-            return call(function.name, Scalar(signature.result), values, node)
+            if function.lower:
+                return function.lower(low, values, node)
+            kinds = map(Scalar, _parameters(signature, len(values)))
+            given = [low.convert(value, kind) if kind == DOUBLE else value for value, kind in zip(values, kinds, strict=True)]
+            return call(function.name, Scalar(signature.result), given, node)
     _misfit(low, function, fitting[-1] if isinstance(values[0].type, ListOf) else fitting[0], values)
     return None
 
@@ -54,7 +60,11 @@ def _parameters(signature: Signature, count: int) -> list[str]:
 
 
 def _fits(kind: DataType, wanted: str) -> bool:
-    return kind == NULL or (isinstance(kind, ListOf) if wanted == ANY_LIST else kind == Scalar(wanted))
+    if wanted == ANY_LIST:
+        return kind == NULL or isinstance(kind, ListOf)
+    if wanted in (PART, FORMAT):
+        wanted = "VARCHAR"
+    return kind in (NULL, Scalar(wanted)) or (kind == BIGINT and wanted == "DOUBLE")
 
 
 def _arguments(count: int) -> str:
@@ -68,7 +78,7 @@ def _unknown(low: Lowering, node: Node) -> None:
         low.refuse(place, "outside_subset", f"the aggregate or window function {name} cannot be used in rules", AGGREGATES_HINT)
         return
     close = _INSTEAD.get(name) or closest_name(name, FUNCTIONS, at_least=0.7)
-    hint = f"did you mean `{close}`?" if close else f"the functions are {', '.join(FUNCTIONS)}"
+    hint = f"did you mean `{close}`?" if close else "docs/sql.md lists the functions"
     hint = FUNCTIONS_INSTEAD.get(name, hint)
     low.refuse(place, "unknown_function", f"no function `{node.value}`", hint)
 
@@ -78,8 +88,12 @@ def _misfit(low: Lowering, function: Function, signature: Signature, values: lis
         if _fits(value.type, wanted):
             continue
         text = low.text(value.node)[1:-1]
-        fits = wanted != ANY_LIST and castable(value.type, Scalar(wanted))
+        fits = wanted not in (ANY_LIST, PART, FORMAT) and castable(value.type, Scalar(wanted))
         hint = f"write CAST({text} AS {wanted})" if fits else f"it is {' or '.join(function.forms())}"
+        if wanted == "TIMESTAMP" and value.type == BIGINT:
+            hint = f"milliseconds since 1970, such as event_time, become a TIMESTAMP with epoch_ms({text})"
+        elif wanted == "TIMESTAMP" and value.type == VARCHAR and value.is_literal:
+            hint = f"write TIMESTAMP {text}"
         if value.why:
             hint = f"{value.why}; {hint}"
         message = f"argument {position} of {function.name} is {wanted}, but {low.text(value.node)} is {value.type}"

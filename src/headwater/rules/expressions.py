@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from headwater.rules import literals
 from headwater.rules.cursor import RESERVED, Cursor
 from headwater.rules.lexer import END, NAME, NUMBER, QUOTED, STRING, SYMBOL, Token
 from headwater.rules.refused import AGGREGATES, AGGREGATES_HINT
@@ -265,14 +266,9 @@ def _word(c: Cursor, token: Token) -> Node:
     if after.key == "(" and token.key in ("CAST", "TRY_CAST"):
         return _cast(c, token.key == "TRY_CAST")
     if after.kind is STRING and token.key not in RESERVED:
-        hint = (
-            "write the text alone, or CAST('…' AS TIMESTAMP)"
-            if token.key.startswith(("DATE", "TIME"))
-            else "write the text alone"
-        )
-        c.next()
-        c.next()
-        raise c.refuse("a text with a word before it", hint, token)
+        return literals.typed_text(c)
+    if token.key == "INTERVAL" and (after.key not in _AFTER_NAMES or (after.key == "-" and c.peek(2).kind is NUMBER)):
+        return literals.interval(c)
     if token.key == "ARRAY" and after.key == "[":
         raise c.refuse("an array literal", "write IN (…) to compare with several values")
     if token.key == "LAMBDA" and after.kind is NAME:
@@ -335,7 +331,10 @@ def _call(c: Cursor, name: Token) -> Node:
         raise c.refuse(f"{name.text}(*)", AGGREGATES_HINT if name.key.lower() in AGGREGATES else None)
     if name.key == "TRIM" and c.token.key in ("BOTH", "LEADING", "TRAILING"):
         raise c.refuse(f"TRIM({c.token.key} … FROM …)", "write trim(text, characters), ltrim or rtrim")
-    if c.token.key != ")":
+    if name.key == "EXTRACT":
+        args.append(literals.extract(c))
+        args.append(parse_expression(c))
+    elif c.token.key != ")":
         args.append(parse_expression(c))
         while c.take(","):
             args.append(parse_expression(c))
@@ -344,5 +343,4 @@ def _call(c: Cursor, name: Token) -> Node:
     c.expect(")", f"after the arguments of {name.text}")
     if c.token.key in ("OVER", "FILTER", "WITHIN"):
         raise c.unexpected("an operator")
-    node = Node("call", name.start, c.last_end(), args, name.text)
-    return node
+    return Node("call", name.start, c.last_end(), args, name.text)

@@ -18,6 +18,8 @@ from headwater.rules.physical import Expression
 from headwater.rules.refused import FUNCTIONS_INSTEAD
 from headwater.rules.syntax import Node
 
+# The type of a span of time. It is none of a field or a column: what holds one is lowered to BIGINT µs.
+INTERVAL = Scalar("INTERVAL")
 NULL_LITERAL: Expression = ["literal", "NULL", None]
 
 
@@ -41,6 +43,12 @@ class Value:
     def is_literal(self) -> bool:
         """Whether this is a literal, NULL included."""
         return bool(self.expression[0] == "literal")
+
+
+def micros_of(span: Value) -> Expression:
+    """The microseconds that an INTERVAL counts as where it is compared: ["interval", Interval] or ["difference", expression]."""
+    form, held = span.expression
+    return ["literal", "BIGINT", held.compared()] if form == "interval" else held
 
 
 def call(op: str, kind: DataType, args: list[Value], node: Node) -> Value:
@@ -67,8 +75,25 @@ class Lowering:
         self.table = table
 
     def lower(self, node: Node) -> Value | None:
-        """Lowers any expression."""
+        """Lowers any expression that is a value of an event: not an INTERVAL."""
+        value = self.span(node)
+        if value is not None and value.type == INTERVAL:
+            hint = "add it to a TIMESTAMP, or compare the difference of two with it"
+            if value.expression[0] != "interval":
+                hint = f"compare it with an INTERVAL, or write epoch_ms({self.text(node)[1:-1]}) for milliseconds"
+            self.refuse(node, "type", f"an INTERVAL cannot stand here: {self.text(node)}", hint)
+            return None
+        return value
+
+    def span(self, node: Node) -> Value | None:
+        """Lowers any expression, an INTERVAL too. Its expression is no physical one: `micros_of` says what it is."""
         return self.table[node.kind](self, node)
+
+    def all_spans(self, nodes: list[Node]) -> list[Value] | None:
+        """As `all`, INTERVALs too."""
+        values = [self.span(node) for node in nodes]
+        good = [value for value in values if value is not None]
+        return good if len(good) == len(values) else None
 
     def all(self, nodes: list[Node]) -> list[Value] | None:
         """Lowers each; None if any has findings, after all were looked at."""
@@ -166,6 +191,9 @@ class Lowering:
             if one.type == JSON and other.type != JSON:
                 why = f"{one.why}; " if one.why else ""
                 return f"{why}write CAST({self.text(one.node)[1:-1]} AS {other.type})"
+            if one.type == TIMESTAMP and other.type == BIGINT and not other.is_literal:
+                text = self.text(other.node)[1:-1]
+                return f"milliseconds since 1970, such as event_time, become a TIMESTAMP with epoch_ms({text})"
             if one.type == TIMESTAMP and compares:
                 return "compare it with a text such as '2026-01-31T12:00:00Z'"
             if one.type == VARCHAR and other.type != VARCHAR and (one.is_literal or not compares):
@@ -182,6 +210,8 @@ class Lowering:
 
     def comparable(self, values: list[Value], node: Node, what: str = "cannot compare") -> list[Value] | None:
         """Makes values comparable: a text literal beside a TIMESTAMP is read as one, all get a common type."""
+        if any(value.type == INTERVAL for value in values):
+            return self._comparable_spans(values, node, what)
         if any(value.type == TIMESTAMP for value in values):
             typed = [self.timestamp(value) for value in values]
             values = [value for value in typed if value is not None]
@@ -199,6 +229,19 @@ class Lowering:
                 return None
         found = self.common(values, node, what)
         return found[1] if found else None
+
+    def _comparable_spans(self, values: list[Value], node: Node, what: str) -> list[Value] | None:
+        """INTERVALs by their microseconds, in which a month has 30 days."""
+        span = next(value for value in values if value.type == INTERVAL)
+        for value in values:
+            if value.type not in (INTERVAL, NULL):
+                kinds = f"{self.text(span.node)} is INTERVAL, {self.text(value.node)} is {value.type}"
+                hint = "compare it with an INTERVAL, such as INTERVAL 5 MINUTE"
+                if span.expression[0] != "interval":
+                    hint += f", or write epoch_ms({self.text(span.node)[1:-1]}) for milliseconds"
+                self.refuse(node, "type", f"{what} INTERVAL and {value.type}: {kinds}", hint)
+                return None
+        return [value if value.is_null else Value(micros_of(value), BIGINT, value.node) for value in values]
 
     def timestamp(self, value: Value) -> Value | None:
         """A text literal as a TIMESTAMP; anything else as it is."""

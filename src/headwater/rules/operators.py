@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from headwater.core.types import BIGINT, BOOLEAN, DOUBLE, JSON, NULL, VARCHAR, DataType, ListOf
-from headwater.rules import calls
+from headwater.core.types import BIGINT, BOOLEAN, DOUBLE, JSON, NULL, TIMESTAMP, VARCHAR, DataType, ListOf
+from headwater.rules import calls, times
 from headwater.rules.conversion import castable, castable_targets
-from headwater.rules.lowering import Lower, Lowering, Value, call, literal, null
+from headwater.rules.lowering import INTERVAL, Lower, Lowering, Value, call, literal, null
 from headwater.rules.syntax import Node
 
 _SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "int_div": "//", "mod": "%"}
@@ -76,7 +76,9 @@ def negated(value: Value, node: Node) -> Value:
 
 
 def _negative(low: Lowering, node: Node) -> Value | None:
-    value = low.lower(node.args[0])
+    value = low.span(node.args[0])
+    if value is not None and value.type == INTERVAL:
+        return times.negative(low, value, node)
     if value is None:
         return None
     if value.type not in (BIGINT, DOUBLE, NULL):
@@ -94,7 +96,7 @@ def _to_number(low: Lowering, value: Value, wanted: tuple[DataType, ...]) -> str
 
 
 def _compare(low: Lowering, node: Node) -> Value | None:
-    values = low.all(node.args)
+    values = low.all_spans(node.args)
     return compare(low, node.value, values, node) if values else None
 
 
@@ -122,7 +124,7 @@ def _is_null(low: Lowering, node: Node) -> Value | None:
 
 
 def _in(low: Lowering, node: Node) -> Value | None:
-    values = low.all(node.args)
+    values = low.all_spans(node.args)
     typed = low.comparable(values, node) if values else None
     if typed is None:
         return None
@@ -138,7 +140,7 @@ def _in(low: Lowering, node: Node) -> Value | None:
 
 
 def _between(low: Lowering, node: Node) -> Value | None:
-    values = low.all(node.args)
+    values = low.all_spans(node.args)
     typed = low.comparable(values, node) if values else None
     if typed is None:
         return None
@@ -187,9 +189,11 @@ def _like(low: Lowering, node: Node) -> Value | None:
 
 
 def _arithmetic(low: Lowering, node: Node) -> Value | None:
-    values = low.all(node.args)
+    values = low.all_spans(node.args)
     if values is None:
         return None
+    if any(value.type in (TIMESTAMP, INTERVAL) for value in values):
+        return times.arithmetic(low, values, node)
     op, symbol = node.value, _SYMBOLS[node.value]
     wanted: tuple[DataType, ...] = (BIGINT,) if op == "int_div" else (BIGINT, DOUBLE)
     for value in values:
@@ -262,7 +266,7 @@ def _cast(low: Lowering, node: Node) -> Value | None:
     if not castable(value.type, target):
         hint = castable_targets(value.type)
         if value.type == BIGINT and str(target) == "TIMESTAMP":
-            hint = "times such as event_time are BIGINT milliseconds: compare and store them as BIGINT"
+            hint = f"milliseconds since 1970, such as event_time, become a TIMESTAMP with epoch_ms({low.text(value.node)[1:-1]})"
         low.refuse(node, "type", f"{value.type} cannot be cast to {target}", hint)
         return None
     if value.type == target:
@@ -277,6 +281,7 @@ LOWER: dict[str, Lower] = {
     "get": _get,
     "item": _item,
     "literal": _literal,
+    "interval": times.interval,
     "and": _and_or,
     "or": _and_or,
     "not": _not,

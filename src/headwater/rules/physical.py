@@ -30,6 +30,10 @@ OPERATIONS: dict[str, tuple[int, int | None]] = {
     **dict.fromkeys(("trim", "ltrim", "rtrim"), (1, 2)),
     **dict.fromkeys(("like", "replace"), (3, 3)),
     "substring": (2, 3),
+    **dict.fromkeys(("epoch", "epoch_ms", "epoch_us"), (1, 1)),
+    **dict.fromkeys(("date_part", "date_trunc", "strftime"), (2, 2)),
+    **dict.fromkeys(("date_diff", "date_sub", "add_interval", "time_bucket"), (3, 3)),
+    "make_timestamp": (1, 6),
     "case": (3, None),
     "coalesce": (1, None),
 }

@@ -7,7 +7,7 @@ AGGREGATES_HINT = "a rule sees one event at a time; aggregate in the system that
 _GROUP = ("GROUP BY", AGGREGATES_HINT)
 _BITS = ("bit operations", None)
 _REGEXP = ("regular expressions", "use LIKE, starts_with or contains")
-_TIMES = "times such as event_time are BIGINT milliseconds: calculate with those"
+_ADD = "add an INTERVAL to a TIMESTAMP: x + INTERVAL 5 MINUTE"
 _ARROW = ("the JSON arrows -> and ->>", "write a.b or a['b']")
 
 # What a word or symbol stands for where it cannot stand: name, hint.
@@ -39,7 +39,6 @@ CONSTRUCTS: dict[str, tuple[str, str | None]] = {
     "ANY": ("ANY", "write IN (…)"),
     "SOME": ("SOME", "write IN (…)"),
     "ALL": ("ALL", None),
-    "INTERVAL": ("INTERVAL", "times such as event_time are BIGINT milliseconds: add and subtract those"),
     "ILIKE": ("ILIKE", "write lower(…) LIKE '…'"),
     "SIMILAR": ("SIMILAR TO", _REGEXP[1]),
     "REGEXP": _REGEXP,
@@ -113,8 +112,10 @@ FUNCTIONS_INSTEAD: dict[str, str] = {
     **dict.fromkeys(("concat", "concat_ws"), "write a || b"),
     **dict.fromkeys(("regexp_matches", "regexp_full_match", "regexp_extract", "regexp_replace", "regexp_like"), _REGEXP[1]),
     **dict.fromkeys(("now", "today", "current_timestamp", "current_date", "get_current_timestamp"), "write received_time"),
-    **dict.fromkeys(("to_timestamp", "epoch_ms", "make_timestamp", "strftime", "strptime", "date_format"), _TIMES),
-    **dict.fromkeys(("date_trunc", "date_part", "datepart", "extract", "year", "month", "day", "hour"), _TIMES),
+    **dict.fromkeys(("date_add", "dateadd", "timestampadd", "to_days", "to_hours", "to_minutes", "to_seconds"), _ADD),
+    **dict.fromkeys(("strptime", "try_strptime", "to_datetime", "parse_timestamp"), "write CAST(x AS TIMESTAMP), or TRY_CAST"),
+    "age": "write a - b, and compare it with an INTERVAL; or date_sub('day', b, a)",
+    "last_day": "write date_trunc('month', x) + INTERVAL 1 MONTH - INTERVAL 1 DAY",
     **dict.fromkeys(("json_extract", "json_extract_string", "get_json_object", "json_value"), _ARROW[1]),
 }
 

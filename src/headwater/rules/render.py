@@ -17,6 +17,7 @@ from headwater.rules.render_json import in_range, read_json
 _INFIX = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "concat": "||", "and": "AND", "or": "OR"}
 _INFIX |= {"distinct": "IS DISTINCT FROM", "not_distinct": "IS NOT DISTINCT FROM"}
 _ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "div": "/", "int_div": "//", "mod": "%"}
+_TRUNCATED_TO_YEAR_0 = frozenset(("decade", "century", "millennium"))
 _NEVER_NULL = frozenset(("is_null", "is_not_null", "distinct", "not_distinct"))
 
 
@@ -126,7 +127,25 @@ def _operation(op: str, kind: Any, args: list[Expression]) -> str:
             return _json_null(f"list_extract({values[0]}, {values[1]})", kind)
         case "substring":
             return f"TRY(substring({', '.join(values)}))"
+        case "epoch_ms" if kind == "TIMESTAMP":
+            return f"CASE WHEN {values[0]} BETWEEN -62135596800000 AND 253402300799999 THEN epoch_ms({values[0]}) END"
+        case "make_timestamp" if len(values) == 1:
+            bounds = "-62135596800000000 AND 253402300799999999"
+            return f"CASE WHEN {values[0]} BETWEEN {bounds} THEN make_timestamp({values[0]}) END"
+        case "make_timestamp":
+            return in_range(f"TRY(make_timestamp({', '.join(values)}))")
+        case "date_trunc":
+            text = f"date_trunc({', '.join(values)})"
+            return in_range(text) if args[0][2] in _TRUNCATED_TO_YEAR_0 else text
+        case "add_interval":
+            return in_range(f"({values[0]} + {_interval(args[1], args[2])})")
+        case "time_bucket":
+            return in_range(f"time_bucket({_interval(args[0], args[1])}, {values[2]})")
     return f"{op}({', '.join(values)})"
+
+
+def _interval(months: Expression, micros: Expression) -> str:
+    return f"(to_months({months[2]}) + to_microseconds({micros[2]}))"
 
 
 def _case(values: list[str]) -> str:
@@ -150,6 +169,10 @@ def _can_fail(op: str, kind: Any, args: list[Expression]) -> bool:
     if op == "cast":
         source = _type(args[0])
         return source == "JSON" or (kind != "VARCHAR" and (source, kind) not in _SAFE_CASTS)
+    if op == "date_trunc":
+        return str(args[0][2]) in _TRUNCATED_TO_YEAR_0
+    if op in ("epoch_ms", "make_timestamp", "add_interval", "time_bucket"):
+        return bool(kind == "TIMESTAMP")
     return op in ("int_div", "substring") or (kind == "BIGINT" and op in ("add", "sub", "mul", "mod", "neg"))
 
 

@@ -41,6 +41,7 @@ class Node:
     | case | (has a subject, has an ELSE) | [subject,] condition, value, …[, else] |
     | cast | (type, True for TRY_CAST) | one |
     | call | the function's name as written | arguments |
+    | interval | an Interval | |
     """
 
     __slots__ = ("args", "depth", "end", "kind", "start", "value")

@@ -37,6 +37,8 @@ def _type(c: Cursor) -> tuple[DataType, int]:
     else:
         meant = TYPE_NAMES.get(token.key) or closest_name(token.text, [*SCALARS, "STRUCT"])
         hint = f"write {meant}; valid types are {VALID_TYPES}" if meant else f"valid types are {VALID_TYPES}"
+        if token.key == "DATE":
+            hint = "the day of a TIMESTAMP is date_trunc('day', x), and its text strftime(x, '%Y-%m-%d')"
         raise RefusedError(token.start, token.end, "type", f"{c.shown(token)} is no type of rules", hint)
     while c.token.key == "[":
         c.next()

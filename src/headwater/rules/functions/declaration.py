@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
+
+from headwater.rules.lowering import Lowering, Value
+from headwater.rules.syntax import Node
 
 # Parameter kinds beside the scalar types: any list; any type (one for all such parameters, converted to the common one).
 ANY_LIST = "list"
 COMMON = "common"
+# A text literal that names a part of a TIMESTAMP, and one that is a format; the function's ``lower`` checks them.
+PART, FORMAT = "part", "format"
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -22,7 +29,7 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 class Function(msgspec.Struct, frozen=True):
-    """A function of rules. It lowers to the physical operation of the same name.
+    """A function of rules. It lowers to the physical operation of the same name, or as ``lower`` says.
 
     ``instead_of`` lists names that other systems use, for hints. ``example`` is an expression over the example source of
     docs/sql.md.
@@ -33,6 +40,7 @@ class Function(msgspec.Struct, frozen=True):
     doc: str
     example: str
     instead_of: tuple[str, ...] = ()
+    lower: Callable[[Lowering, list[Value], Node], Value | None] | None = None
 
     def forms(self) -> list[str]:
         """How a call is written, one text a signature: ``trim(VARCHAR[, VARCHAR])``."""
