@@ -220,7 +220,8 @@ pub fn to_millis(micros: i64) -> i64 {
 
 /// The timestamp with these parts: year, month, day, hour and minute, and a second with its fraction.
 pub fn make_timestamp([year, month, date, hour, minute]: [i64; 5], second: f64) -> Option<i64> {
-    let plausible = second.abs() <= i32::MAX as f64 && (1..=9999).contains(&year) && (1..=12).contains(&month);
+    // 24:00:00 of the last day of the year 0 is in range.
+    let plausible = second.abs() <= i32::MAX as f64 && (0..=9999).contains(&year) && (1..=12).contains(&month);
     if !plausible {
         return None;
     }

@@ -173,12 +173,14 @@ def make_timestamp(year: int, month: int, day: int, hour: int, minute: int, seco
     micros = _rounded((second - whole) * SECOND)
     valid = 0 <= minute < 60 and 0 <= whole <= 60 and 0 <= micros <= SECOND
     time = ((hour * 60 + minute) * 60 + whole) * SECOND + micros
-    if not (valid and 0 <= hour <= 24 and time <= DAY):
+    # 24:00:00 of the last day of the year 0 is in range.
+    if not (valid and 0 <= hour <= 24 and time <= DAY and 0 <= year <= 9999 and 1 <= month <= 12):
         raise Failed
-    try:
-        return timestamp(_micros(datetime.datetime(year, month, day)) + time)
-    except (ValueError, OverflowError):
-        raise Failed from None
+    number = year * 12 + month - 1
+    first, following = _first_of_month(number), _first_of_month(number + 1)
+    if not 1 <= day <= (following - first) // DAY:
+        raise Failed
+    return timestamp(first + (day - 1) * DAY + time)
 
 
 def _rounded(value: float) -> int:
