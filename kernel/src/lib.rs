@@ -22,6 +22,7 @@ mod pen;
 pub mod physical;
 pub mod plan;
 pub mod project;
+pub mod protobuf;
 pub mod read;
 pub mod record;
 pub mod row;

@@ -6,6 +6,7 @@ mod deduplicate;
 mod intake;
 mod payload;
 mod program;
+mod protobuf;
 mod result;
 
 use pyo3::prelude::*;
@@ -16,6 +17,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<program::PyProgram>()?;
     m.add_class::<result::BatchResult>()?;
     m.add_class::<counters::Counters>()?;
+    m.add_class::<protobuf::PyProtobuf>()?;
     payload::register(m)?;
     intake::register(m)?;
     block::register(m)?;

@@ -64,6 +64,24 @@ class Counters:
     def outputs(self) -> dict[str, int]:
         """Dataset → rows; every dataset of the program."""
 
+@final
+class Protobuf:
+    """Messages of one descriptor (`docs/formats/descriptor.md`) and the JSON that they stand for. Immutable; any thread may use it."""
+
+    def __new__(cls, descriptor: bytes) -> Protobuf:
+        """Takes the stored form as JSON. Raises ValueError that says what is not as it must be."""
+    def encode(self, lines: bytes) -> bytes:
+        """Rows (NDJSON) as messages, each behind its length as a varint. The GIL is released.
+
+        Raises ValueError, with the number of the line, where one is no JSON object.
+        """
+    def decode(self, batch: bytes) -> tuple[bytes, list[tuple[int, int]], list[tuple[int, str, int]], int]:
+        """Messages, each behind its length, as NDJSON: one line each, an empty one where it is refused. The GIL is released.
+
+        Then: where each message stands in the batch (start, end), the refused ones as (index, reason, offset in the message), and how
+        many bytes were read; the rest is a message that is not whole.
+        """
+
 # Sinks. Both raise ValueError where the bytes are not whole records of a known version.
 
 def payload_lines(records: bytes) -> tuple[bytes, int]:

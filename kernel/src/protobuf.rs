@@ -1,0 +1,10 @@
+//! Protobuf by descriptor: rows of JSON to messages and messages to JSON, without generated code.
+//!
+//! `docs/formats/descriptor.md` is the descriptor, `docs/protobuf.md` says what JSON a message stands for.
+
+pub mod decode;
+pub mod descriptor;
+pub mod encode;
+mod wire;
+
+pub use descriptor::Descriptor;

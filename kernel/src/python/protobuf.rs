@@ -1,0 +1,39 @@
+//! Python front of `protobuf`.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::protobuf::Descriptor;
+use crate::protobuf::encode::Encoder;
+
+/// Messages of one descriptor.
+#[pyclass(name = "Protobuf", module = "headwater.kernel._native", frozen)]
+pub struct PyProtobuf {
+    descriptor: Descriptor,
+}
+
+type Decoded<'py> = (Bound<'py, PyBytes>, Vec<(usize, usize)>, Vec<(usize, &'static str, usize)>, usize);
+
+#[pymethods]
+impl PyProtobuf {
+    #[new]
+    fn new(descriptor: &[u8]) -> PyResult<Self> {
+        Ok(PyProtobuf { descriptor: Descriptor::parse(descriptor).map_err(PyValueError::new_err)? })
+    }
+
+    fn encode<'py>(&self, py: Python<'py>, lines: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let encoded = py.detach(|| {
+            let mut out = Vec::with_capacity(lines.len());
+            Encoder::default().lines(&self.descriptor, lines, &mut out).map(|_| out)
+        });
+        let encoded = encoded.map_err(|error| PyValueError::new_err(format!("line {} is no JSON object", error.line + 1)))?;
+        Ok(PyBytes::new(py, &encoded))
+    }
+
+    fn decode<'py>(&self, py: Python<'py>, batch: &[u8]) -> Decoded<'py> {
+        let decoded = py.detach(|| self.descriptor.decode_batch(batch));
+        let rejects = decoded.rejects.iter().map(|(number, malformed)| (*number, malformed.reason, malformed.at)).collect();
+        (PyBytes::new(py, &decoded.lines), decoded.places, rejects, decoded.read)
+    }
+}
