@@ -212,6 +212,7 @@ impl Decoder<'_> {
     fn map(&self, field: &WireField, found: &[(usize, Raw)], depth: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
         let entry = &self.descriptor.structs[field.inner];
         let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        let mut last = std::collections::HashMap::new();
         for (_, raw) in found {
             let within = self.fields(field.inner, piece(*raw).as_slice(), depth + 1)?;
             let (keys, values): (Vec<_>, Vec<_>) = within.into_iter().partition(|(place, _)| *place == 0);
@@ -222,12 +223,14 @@ impl Decoder<'_> {
                 key.push(b'"');
             }
             self.value(&entry.fields[1], &values, depth + 1, &mut value)?;
-            entries.retain(|(known, _)| *known != key);
+            last.insert(key.clone(), entries.len());
             entries.push((key, value));
         }
         out.push(b'{');
-        for (at, (key, value)) in entries.iter().enumerate() {
-            if at > 0 {
+        let start = out.len();
+        let counting = entries.iter().enumerate().filter(|(at, (key, _))| last.get(key) == Some(at));
+        for (_, (key, value)) in counting {
+            if out.len() > start {
                 out.push(b',');
             }
             out.extend_from_slice(key);

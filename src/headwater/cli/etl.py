@@ -18,6 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from headwater.cli.named_files import named_files, sources
 from headwater.core.errors import InputError, LinkError, OutputError, SchemaError
 from headwater.etl import batch
+from headwater.registry.encoding import numbered_by_order
 from headwater.rules import Compiled, compile_sql
 
 CANNOT_READ_OR_WRITE = 2
@@ -28,6 +29,7 @@ class Format(StrEnum):
 
     NDJSON = "ndjson"
     PARQUET = "parquet"
+    PROTOBUF = "protobuf"
 
 
 def etl(
@@ -44,7 +46,9 @@ def etl(
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go: DATASET.ndjson and dead_letters.ndjson.")],
-    format_: Annotated[Format, typer.Option("--format", help="parquet needs the extra `lake`.")] = Format.NDJSON,
+    format_: Annotated[
+        Format, typer.Option("--format", help="protobuf writes .proto files beside; parquet needs the extra `lake`.")
+    ] = Format.NDJSON,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", metavar="", help="Replace files of these names in a directory that is not empty.")
     ] = False,
@@ -62,7 +66,10 @@ def etl(
         inputs = [_input(each, schemas) for each in input_]
         compiled = _compile(rules, schemas)
         with _progress(quiet=json) as progress:
-            summary = batch.run(compiled.rules, compiled.datasets, inputs, output, format_.value, overwrite, progress)
+            datasets = compiled.datasets
+            if format_ is Format.PROTOBUF:
+                datasets = numbered_by_order(datasets, (rule.to_json() for rule in compiled.rules), sources(schemas))
+            summary = batch.run(compiled.rules, datasets, inputs, output, format_.value, overwrite, progress)
     except (SchemaError, LinkError) as e:
         _end(str(e), 1)
     except (InputError, OutputError) as e:

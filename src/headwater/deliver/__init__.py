@@ -3,5 +3,6 @@
 from headwater.deliver.deliverer import Deliverer
 from headwater.deliver.sink import Checkpoint, Sink, SinkBatch
 from headwater.deliver.sinks.ndjson import NdjsonSink
+from headwater.deliver.sinks.protobuf import ProtobufSink
 
-__all__ = ["Checkpoint", "Deliverer", "NdjsonSink", "Sink", "SinkBatch"]
+__all__ = ["Checkpoint", "Deliverer", "NdjsonSink", "ProtobufSink", "Sink", "SinkBatch"]

@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 
 class Deliverer:
-    """One NDJSON sink for each topic that is not a source, in `<out_dir>/<topic>/`; new topics are found as they appear."""
+    """One sink for each topic that is not a source, in `<out_dir>/<topic>/`; new topics are found as they appear."""
 
     def __init__(
         self,

@@ -9,8 +9,9 @@ import structlog
 
 from headwater.collect import Collector
 from headwater.core import clock
+from headwater.core.descriptor import Descriptor
 from headwater.core.errors import LinkError, ProjectError, RegistryError
-from headwater.deliver import Deliverer
+from headwater.deliver import Deliverer, ProtobufSink
 from headwater.embedded.data_lock import DataLock
 from headwater.etl.worker import Worker
 from headwater.log.local import LocalLog
@@ -38,7 +39,9 @@ class Embedded:
         newest = self._first_snapshot()
         self.log = LocalLog(self.settings.data_dir / "log")
         self.worker, self.snapshot = self._worker(newest)
-        self.deliverer = Deliverer(self.log, self.settings.out_dir, self.settings.data_dir / "sinks.json", self.worker.sources)
+        self._descriptors: tuple[Snapshot | None, dict[str, Descriptor | None]] = (None, {})
+        checkpoints = self.settings.data_dir / "sinks.json"
+        self.deliverer = Deliverer(self.log, self.settings.out_dir, checkpoints, self.worker.sources, self._sink)
         self.collector = Collector(self.log, lambda: self.snapshot)
         self._stopping = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
@@ -80,6 +83,17 @@ class Embedded:
             self.snapshot, self.warnings, self.refused = found.snapshot, found.warnings, None
         elif isinstance(found, Refused):
             self._say(found)
+
+    def _sink(self, directory: Path) -> ProtobufSink:
+        return ProtobufSink(directory, lambda: self._descriptor(directory.name))
+
+    def _descriptor(self, dataset: str) -> Descriptor | None:
+        """What the snapshot that runs now says of a dataset."""
+        snapshot, known = self._descriptors
+        if snapshot is not self.snapshot:
+            known = {one.name: one.descriptor for one in self.snapshot.datasets}
+            self._descriptors = (self.snapshot, known)
+        return known.get(dataset)
 
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_INTERVAL_S):

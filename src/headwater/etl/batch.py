@@ -18,6 +18,7 @@ from headwater.core.limits import BATCH_CHUNKS_IN_FLIGHT_MAX
 from headwater.etl.dead_letter import RULE_FAILED, as_json, raw_field
 from headwater.etl.output import DEAD_LETTERS, OutputDirectory
 from headwater.etl.parquet import load_duckdb, write_parquet
+from headwater.etl.protobuf import write_proto_file, write_protobuf
 from headwater.etl.source_file import Chunk, SourceFile
 from headwater.kernel import Counters, Program, Result
 from headwater.rules import PhysicalRule
@@ -61,11 +62,13 @@ def run(
     datasets: Sequence[DatasetSchema],
     inputs: Sequence[BatchInput],
     output: Path,
-    file_format: Literal["ndjson", "parquet"] = "ndjson",
+    file_format: Literal["ndjson", "parquet", "protobuf"] = "ndjson",
     overwrite: bool = False,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Summary:
     """Runs the rules of each source over its inputs, in the order given, and writes every dataset and the dead letters.
+
+    ``protobuf`` needs a descriptor in every dataset.
 
     The files appear together at the end; where anything fails, or the run is interrupted, nothing appears.
     Raises InputError, OutputError, and LinkError where the kernel does not know an operation of a rule.
@@ -176,6 +179,15 @@ def _put_in_place(directory: OutputDirectory, datasets: Sequence[DatasetSchema],
             write_parquet(schema, rows[schema.name], parquet, longest_output)
             files.pop(f"{schema.name}.ndjson").unlink()
             files[f"{schema.name}.parquet"] = parquet
+    for schema in datasets:
+        if schema.descriptor is not None:
+            encoded = directory.partial(f"{schema.name}.pb")
+            write_protobuf(schema.descriptor, rows[schema.name], encoded)
+            files.pop(f"{schema.name}.ndjson").unlink()
+            files[f"{schema.name}.pb"] = encoded
+            for name, text in schema.descriptor.files:
+                files[name] = directory.partial(name)
+                write_proto_file(files[name], text)
     directory.finish(files)
 
 

@@ -117,6 +117,27 @@ class Encoder(msgspec.Struct):
         return not missing
 
 
+def numbered_by_order(
+    datasets: Iterable[DatasetSchema], rules: Iterable[dict[str, Any]], sources: Mapping[str, SourceSchema]
+) -> tuple[DatasetSchema, ...]:
+    """Datasets with descriptors whose numbers go by the order of columns: for files that stand alone, outside a project.
+
+    Raises SchemaError where rows of whole events cannot be of one message.
+    """
+    rules, found, numbers = list(rules), [], Numbers()
+    for dataset in datasets:
+        own = [rule for rule in rules if rule["into"] == dataset.name]
+        if dataset.star and len({rule["from"] for rule in own}) > 1:
+            raise SchemaError(f"the dataset {dataset.name} holds events of several sources, which have no message in common")
+        row = whole_event(sources[own[0]["from"]]) if dataset.star else StructOf(dataset.columns)
+        numbers.assign(dataset.name, row)
+        descriptor = generated("headwater", dataset.name, row, numbers)
+        if wrong := _misfits_of_replaced(descriptor, own):
+            raise SchemaError(f"the dataset {dataset.name} cannot be Protobuf: {'; '.join(wrong)}")
+        found.append(msgspec.structs.replace(dataset, descriptor=descriptor))
+    return tuple(found)
+
+
 def whole_event(source: SourceSchema) -> StructOf:
     """The type of a whole event: what every event has and what event types add; a field that they type differently is JSON."""
     base = [((name,), kind) for name, kind in source.base.fields]

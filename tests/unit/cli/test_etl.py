@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 import zstandard
+from google.protobuf import proto
+from protobufs import message_class
 
 from headwater.cli import main
 
@@ -144,6 +146,25 @@ def test_parquet(run: Run) -> None:
     assert plays == [("ann", 7, None), (None, None, 12)]
     whole = duckdb.sql(f"SELECT * FROM read_parquet('{run.directory}/out/whole.parquet')").fetchall()
     assert whole == [(EVENTS[5].decode(),)]
+
+
+def test_protobuf(run: Run) -> None:
+    assert run("--format", "protobuf").returncode == 0
+    out = run.directory / "out"
+    names = sorted(path.name for path in out.iterdir())
+    assert names == [
+        "dead_letters.ndjson",
+        *(f"{name}.{end}" for name in ("others", "plays", "whole") for end in ("pb", "proto")),
+    ]
+    plays = message_class({"plays.proto": (out / "plays.proto").read_text()}, "headwater.Plays", run.directory / "x")
+    with (out / "plays.pb").open("rb") as file:
+        rows = [proto.parse_length_prefixed(plays, file) for _ in range(2)]
+        assert file.read() == b""
+    assert [(row.uid, row.n, row.HasField("number")) for row in rows] == [("ann", 7, False), ("", 0, True)]
+    assert rows[1].number == 12
+    whole = message_class({"whole.proto": (out / "whole.proto").read_text()}, "headwater.Whole", run.directory / "y")
+    with (out / "whole.pb").open("rb") as file:
+        assert proto.parse_length_prefixed(whole, file).event == "whole"
 
 
 @pytest.mark.parametrize("cut", [5, 60, 100])

@@ -14,7 +14,8 @@ from headwater.core.limits import SINK_FILE_BYTES_MAX
 from headwater.deliver.sink import Checkpoint, SinkBatch
 from headwater.kernel import payload_lines
 
-_NAME = re.compile(r"([0-9]{20})\.ndjson")
+_NAME = re.compile(r"([0-9]{20})\.(?:ndjson|pb)")
+_PROTOBUF = "protobuf"
 _log = structlog.get_logger()
 
 
@@ -28,6 +29,7 @@ class NdjsonSink:
     def __init__(self, directory: Path, file_bytes_max: int = SINK_FILE_BYTES_MAX) -> None:
         self.directory = directory
         self._file_bytes_max = file_bytes_max
+        self._suffix = "ndjson"
         self._descriptor: int | None = None
         self._created = False
         self._number = 0
@@ -46,11 +48,13 @@ class NdjsonSink:
             last = max(numbers, default=-1)
             self._number = checkpoint.place.get("file", last + 1)
             self._length = checkpoint.place.get("length", 0)
+            self._suffix = "pb" if checkpoint.place.get(_PROTOBUF) else "ndjson"
             if last > self._number:
                 raise SinkError(
                     f"{self._path(last)} is newer than the checkpoint of the sink, which is at file {self._number}; move it away"
                 )
             self._take_back()
+            self._follow()
         except OSError as e:
             raise SinkError(f"cannot open the sink {self.directory}: {e.strerror}") from e
         self._rows = checkpoint.rows
@@ -68,10 +72,11 @@ class NdjsonSink:
         try:
             if self._descriptor is None:
                 self._open_file()
-            write_all(self._open_descriptor(), lines)
+            encoded = self._encoded(lines)
+            write_all(self._open_descriptor(), encoded)
         except OSError as e:
             raise SinkError(f"cannot write {self._path(self._number)}: {e.strerror}") from e
-        self._length += len(lines)
+        self._length += len(encoded)
         self._rows += rows
         self._next_offsets[batch.partition] = batch.next_offset
         return rows
@@ -90,6 +95,7 @@ class NdjsonSink:
         if self._length >= self._file_bytes_max:
             self._number += 1
             self._length = 0
+        self._follow()
         return self._checkpoint()
 
     def close(self) -> None:
@@ -98,12 +104,27 @@ class NdjsonSink:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def _wanted_suffix(self) -> str:
+        """What files are to be from now on."""
+        return self._suffix
+
+    def _encoded(self, lines: bytes) -> bytes:
+        """The rows as the file holds them."""
+        return lines
+
+    def _follow(self) -> None:
+        """Goes on in a file of another kind, where that is wanted; only before a checkpoint, which then names it."""
+        wanted = self._wanted_suffix()
+        if wanted != self._suffix:
+            self._number += self._path(self._number).exists()
+            self._suffix, self._length = wanted, 0
+
     def _checkpoint(self) -> Checkpoint:
-        place = {"file": self._number, "length": self._length}
+        place = {"file": self._number, "length": self._length} | ({_PROTOBUF: 1} if self._suffix == "pb" else {})
         return Checkpoint(next_offsets=dict(self._next_offsets), rows=self._rows, place=place)
 
     def _path(self, number: int) -> Path:
-        return self.directory / f"{number:020d}.ndjson"
+        return self.directory / f"{number:020d}.{self._suffix}"
 
     def _take_back(self) -> None:
         path = self._path(self._number)
