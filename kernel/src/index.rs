@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
+use crate::condition::{self, Blocks, Candidate, Condition, Form, Operand};
 use crate::keys::KeyTable;
 use crate::link::{Linker, Node, Set};
 use crate::op::Op;
-use crate::value::Value;
+use crate::value::{Texts, Value};
 
 /// Groups of no more rules than this are not split further.
 const GROUP_RULES_MIN: usize = 4;
@@ -22,29 +23,45 @@ const INNER_VALUES_MAX: usize = 16;
 pub struct Index {
     pub keys: Vec<Key>,
     pub groups: Vec<Group>,
-    /// What is to be evaluated: conditions in the order that is likely to be cheapest.
+    /// What is left of the WHERE of rules that cannot be failed NULL.
+    pub blocks: Blocks,
+    /// Of the others: conditions in the order that is likely to be cheapest.
     pub conditions: Vec<u32>,
-    /// By rule: whether its WHERE can be failed NULL.
-    pub can_fail: Vec<bool>,
 }
 
 /// An expression that rules compare with literals, and the numbers of these literals.
 #[derive(Debug, Default)]
 pub struct Key {
     pub node: u32,
-    pub texts: KeyTable,
-    pub integers: HashMap<i64, u32>,
+    texts: KeyTable,
+    integers: HashMap<i64, u32>,
+    pub literals: u32,
+}
+
+impl Key {
+    /// The number of the literal that a value equals.
+    #[inline]
+    pub fn find(&self, value: Value, texts: Texts) -> Option<u32> {
+        match value {
+            Value::Integer(integer) => self.integers.get(&integer).copied(),
+            value => self.texts.find(texts.bytes(value)),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct Group {
     pub splits: Vec<Split>,
-    pub entries: Vec<Entry>,
+    /// The first of its blocks, and behind the last.
+    pub blocks: (u32, u32),
+    /// The rules whose WHERE can be failed NULL.
+    pub fallible: Vec<Entry>,
 }
 
 #[derive(Debug)]
 pub struct Split {
-    pub key: u32,
+    /// The operand that is the number of a literal.
+    pub operand: u32,
     pub groups: Numbers,
     /// The rules to look at where the key is NULL: those whose WHERE can be failed NULL then.
     pub where_null: Vec<Entry>,
@@ -98,14 +115,21 @@ impl Numbers {
 }
 
 /// The literal values that a key may have where an expression is not FALSE (or the key is NULL). Sorted numbers.
-type Atoms = BTreeMap<u32, Vec<u32>>;
+pub(crate) type Atoms = BTreeMap<u32, Vec<u32>>;
 
 struct RuleParts {
-    /// The operands of the top `and`, and the key that it is wholly about, if so.
-    conditions: Vec<(u32, Option<u32>)>,
+    /// The operands of the top `and`.
+    conditions: Vec<Part>,
     atoms: Atoms,
     can_fail: bool,
     never: bool,
+}
+
+/// A condition that must hold, and the key that it is wholly about, if so.
+struct Part {
+    node: u32,
+    exact: Option<u32>,
+    condition: Condition,
 }
 
 #[derive(Default)]
@@ -113,6 +137,7 @@ pub struct IndexBuilder {
     filters: Vec<Option<u32>>,
     key_numbers: HashMap<u32, u32>,
     keys: Vec<KeyParts>,
+    operand_numbers: HashMap<Operand, u32>,
     index: Index,
 }
 
@@ -122,7 +147,7 @@ struct KeyParts {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Literal {
+pub(crate) enum Literal {
     Text(String),
     Integer(i64),
 }
@@ -136,35 +161,35 @@ impl IndexBuilder {
     pub fn build(mut self, linker: &Linker) -> Index {
         let filters = std::mem::take(&mut self.filters);
         let rules: Vec<RuleParts> = filters.iter().map(|filter| self.parts(linker, *filter)).collect();
-        self.index.can_fail = rules.iter().map(|rule| rule.can_fail).collect();
         let alive: Vec<u32> = (0..rules.len() as u32).filter(|rule| !rules[*rule as usize].never).collect();
         self.group(linker, &rules, alive, &mut Vec::new());
+        self.index.blocks.finish();
         self.index.keys = self.keys.into_iter().map(KeyParts::finish).collect();
         self.index
     }
 
     fn parts(&mut self, linker: &Linker, filter: Option<u32>) -> RuleParts {
+        let can_fail = filter.is_some_and(|node| linker.can_fail[node as usize]);
         let mut conditions = Vec::new();
+        let mut atoms = Atoms::new();
         let mut pending: Vec<u32> = filter.into_iter().collect();
         while let Some(node) = pending.pop() {
             match linker.nodes[node as usize] {
                 Node::Call(call) if call.op == Op::And => pending.extend(call_arguments(linker, node).iter().rev()),
                 Node::Constant(Value::Boolean(true)) => {}
-                _ => conditions.push((node, None)),
+                _ => {
+                    let (found, whole) = self.atoms(linker, node);
+                    let exact = found.keys().next().copied().filter(|_| whole);
+                    both(&mut atoms, found);
+                    let own = Condition::Node { node, wanted: true };
+                    let condition = if can_fail { own } else { self.condition(linker, node, true) };
+                    conditions.push(Part { node, exact, condition });
+                }
             }
         }
-        let mut atoms = Atoms::new();
-        for (node, exact) in &mut conditions {
-            let (found, whole) = self.atoms(linker, *node);
-            if whole {
-                *exact = found.keys().next().copied();
-            }
-            both(&mut atoms, found);
-        }
-        let can_fail = filter.is_some_and(|node| linker.can_fail[node as usize]);
         let constant_false = |node: u32| matches!(linker.nodes[node as usize], Node::Constant(Value::Boolean(false)));
         let contradicts = !can_fail && atoms.values().any(Vec::is_empty);
-        let never = contradicts || conditions.iter().any(|(node, _)| constant_false(*node));
+        let never = contradicts || conditions.iter().any(|part| constant_false(part.node));
         RuleParts { conditions, atoms, can_fail, never }
     }
 
@@ -210,7 +235,7 @@ impl IndexBuilder {
         }
     }
 
-    fn atom(&mut self, linker: &Linker, key: u32, literals: &[Literal]) -> (Atoms, bool) {
+    pub(crate) fn atom(&mut self, linker: &Linker, key: u32, literals: &[Literal]) -> (Atoms, bool) {
         if linker.constant(key).is_some() || literals.is_empty() {
             return (Atoms::new(), false);
         }
@@ -230,6 +255,16 @@ impl IndexBuilder {
         (Atoms::from([(number, values)]), true)
     }
 
+    /// The number of an operand.
+    pub(crate) fn operand(&mut self, operand: Operand) -> u32 {
+        let next = self.index.blocks.operands.len() as u32;
+        let number = *self.operand_numbers.entry(operand).or_insert(next);
+        if number == next {
+            self.index.blocks.operands.push(operand);
+        }
+        number
+    }
+
     /// Makes a group of these rules, all of which have passed the atoms on `used`.
     fn group(&mut self, linker: &Linker, rules: &[RuleParts], mut members: Vec<u32>, used: &mut Vec<u32>) -> u32 {
         let number = self.index.groups.len();
@@ -246,9 +281,34 @@ impl IndexBuilder {
             splits.push(self.split(linker, rules, having, key, used));
             used.pop();
         }
-        let entries = members.iter().map(|rule| self.entry(linker, *rule, &rules[*rule as usize], used)).collect();
-        self.index.groups[number] = Group { splits, entries };
+        let (fallible, certain): (Vec<u32>, Vec<u32>) = members.iter().partition(|rule| rules[**rule as usize].can_fail);
+        let fallible = fallible.iter().map(|rule| self.entry(linker, *rule, &rules[*rule as usize], used)).collect();
+        let blocks = self.blocks(linker, rules, &certain, used);
+        self.index.groups[number] = Group { splits, blocks, fallible };
         number as u32
+    }
+
+    /// Makes blocks of rules that cannot be failed NULL.
+    fn blocks(&mut self, linker: &Linker, rules: &[RuleParts], members: &[u32], used: &[u32]) -> (u32, u32) {
+        let keys = &self.keys;
+        let forms: Vec<Form> = self.index.blocks.operands.iter().map(|operand| operand.form).collect();
+        let literals = |operand: u32| match forms[operand as usize] {
+            Form::Code(key) => keys[key as usize].literals.len(),
+            _ => 0,
+        };
+        let testable = |part: &&Part| part.condition.is_simple() && part.condition.is_small(&literals);
+        let candidate = |rule: &u32| {
+            let (mut tested, mut alone): (Vec<&Part>, Vec<&Part>) = rules[*rule as usize].left(used).partition(testable);
+            if !condition::fits_block(&tested.iter().map(|part| &part.condition).collect::<Vec<_>>()) {
+                alone.append(&mut tested);
+            }
+            let mut nodes: Vec<u32> = alone.iter().map(|part| part.node).collect();
+            nodes.sort_by(|a, b| rank(linker, *a).total_cmp(&rank(linker, *b)));
+            let nodes = nodes.iter().map(|node| node << 1 | 1).collect();
+            Candidate { rule: *rule, conditions: tested.iter().map(|part| &part.condition).collect(), nodes }
+        };
+        let candidates: Vec<Candidate> = members.iter().map(candidate).collect();
+        self.index.blocks.add(&candidates, &literals)
     }
 
     /// The key that keeps the most rules from being looked at, if it is worth it.
@@ -281,12 +341,12 @@ impl IndexBuilder {
         }
         let groups: Vec<(u32, u32)> =
             by_value.into_iter().map(|(value, members)| (value, self.group(linker, rules, members, used))).collect();
-        Split { key, groups: Numbers::new(&groups), where_null }
+        let operand = self.operand(Operand { node: self.keys[key as usize].node, form: Form::Code(key) });
+        Split { operand, groups: Numbers::new(&groups), where_null }
     }
 
     fn entry(&mut self, linker: &Linker, rule: u32, parts: &RuleParts, used: &[u32]) -> Entry {
-        let left = parts.conditions.iter().filter(|(_, exact)| exact.is_none_or(|key| !used.contains(&key)));
-        let mut left: Vec<u32> = left.map(|(node, _)| *node).collect();
+        let mut left: Vec<u32> = parts.left(used).map(|part| part.node).collect();
         left.sort_by(|a, b| rank(linker, *a).total_cmp(&rank(linker, *b)));
         let first = self.index.conditions.len() as u32;
         self.index.conditions.extend_from_slice(&left);
@@ -294,8 +354,16 @@ impl IndexBuilder {
     }
 }
 
+impl RuleParts {
+    /// What must still hold where the atoms on `used` do.
+    fn left<'p>(&'p self, used: &'p [u32]) -> impl Iterator<Item = &'p Part> {
+        self.conditions.iter().filter(|part| part.exact.is_none_or(|key| !used.contains(&key)))
+    }
+}
+
 impl KeyParts {
     fn finish(self) -> Key {
+        let literals = self.literals.len() as u32;
         let mut texts: Vec<(String, u32)> = Vec::new();
         let mut integers = HashMap::new();
         for (literal, number) in self.literals {
@@ -307,18 +375,18 @@ impl KeyParts {
             }
         }
         texts.sort_by_key(|(_, number)| *number);
-        Key { node: self.node, texts: KeyTable::new(texts.iter().map(|(text, _)| text.as_str())), integers }
+        Key { node: self.node, texts: KeyTable::new(texts.iter().map(|(text, _)| text.as_str())), integers, literals }
     }
 }
 
-fn call_arguments<'l>(linker: &'l Linker, node: u32) -> &'l [u32] {
+pub(crate) fn call_arguments<'l>(linker: &'l Linker, node: u32) -> &'l [u32] {
     match linker.nodes[node as usize] {
         Node::Call(call) => &linker.arguments[call.first as usize..(call.first + call.count) as usize],
         _ => &[],
     }
 }
 
-fn literal_of(linker: &Linker, value: Value) -> Option<Literal> {
+pub(crate) fn literal_of(linker: &Linker, value: Value) -> Option<Literal> {
     match value {
         Value::Text(_) => linker.text(value).map(|text| Literal::Text(text.to_owned())),
         Value::Integer(integer) => Some(Literal::Integer(integer)),
@@ -408,6 +476,13 @@ mod tests {
         Program::link(&filters.iter().enumerate().map(rule).collect::<Vec<_>>()).unwrap()
     }
 
+    /// The rules that a group holds, but for those in its splits.
+    fn held(program: &Program, group: usize) -> Vec<u32> {
+        let group = &program.index.groups[group];
+        let certain = program.index.blocks.rules(group.blocks);
+        certain.chain(group.fallible.iter().map(|entry| entry.rule)).collect()
+    }
+
     /// The rules that matched, and those that counted an error in WHERE.
     fn ran(program: &Program, event: &str) -> (Vec<u32>, Vec<u32>) {
         let batch = run::run_lines(program, &Pool::default(), event.as_bytes());
@@ -421,8 +496,8 @@ mod tests {
     fn rules_are_found_by_two_atoms_and_the_rest_is_evaluated() {
         let both = |n: usize| call("and", &[is("event", n % 10), is("app", n / 10), is("p", n % 3)]);
         let program = program(&(0..300).map(both).collect::<Vec<_>>());
-        assert!(program.index.groups[0].entries.is_empty());
-        assert!(program.index.groups.iter().all(|group| group.entries.len() <= GROUP_RULES_MIN));
+        assert_eq!(held(&program, 0), [0; 0]);
+        assert!((0..program.index.groups.len()).all(|group| held(&program, group).len() <= GROUP_RULES_MIN));
         assert_eq!(ran(&program, r#"{"event":"7","app":"12","p":"1"}"#), (vec![127], vec![]));
         assert_eq!(ran(&program, r#"{"event":"7","app":"12","p":"2"}"#), (vec![], vec![]));
         assert_eq!(ran(&program, r#"{"event":"no","app":"12","p":"2"}"#), (vec![], vec![]));
@@ -442,7 +517,7 @@ mod tests {
     fn contradictions_are_never_looked_at_unless_they_can_fail() {
         let contradiction = call("and", &[is("event", "a"), is("event", "b")]);
         let program = program(&[contradiction.clone(), call("and", &[contradiction, fallible("a")])]);
-        let seen: Vec<u32> = program.index.groups.iter().flat_map(|group| &group.entries).map(|entry| entry.rule).collect();
+        let seen: Vec<u32> = (0..program.index.groups.len()).flat_map(|group| held(&program, group)).collect();
         assert_eq!(seen, [1]);
         assert_eq!(ran(&program, r#"{"event":"a","a":"x"}"#), (vec![], vec![]));
         assert_eq!(ran(&program, r#"{"a":"x"}"#), (vec![], vec![1]));
@@ -452,7 +527,7 @@ mod tests {
     fn rules_without_an_atom_are_all_looked_at() {
         let filters: Vec<String> = (0..50).map(|n| call("gt", &[field("event"), text(n)])).collect();
         let program = program(&filters);
-        assert_eq!(program.index.groups[0].entries.len(), 50);
+        assert_eq!(held(&program, 0).len(), 50);
         assert_eq!(ran(&program, r#"{"event":"2"}"#).0.len(), (0..50).filter(|n| "2" > n.to_string().as_str()).count());
     }
 
@@ -460,7 +535,7 @@ mod tests {
     fn alternatives_share_an_atom() {
         let either = |n: usize| call("or", &[call("and", &[is("event", n), is("app", "x")]), is("event", n + 1)]);
         let program = program(&(0..20).map(either).collect::<Vec<_>>());
-        assert!(program.index.groups[0].entries.is_empty());
+        assert_eq!(held(&program, 0), [0; 0]);
         assert_eq!(ran(&program, r#"{"event":"5","app":"x"}"#), (vec![4, 5], vec![]));
         assert_eq!(ran(&program, r#"{"event":"5"}"#), (vec![4], vec![]));
     }

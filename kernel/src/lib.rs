@@ -3,6 +3,7 @@
 //! Batches in, batches out. `python` is its only front; every other module is plain Rust and is tested without Python.
 
 pub mod block;
+pub mod condition;
 pub mod deduplicate;
 pub mod eval;
 pub mod functions;
@@ -12,6 +13,7 @@ pub mod json;
 mod json_text;
 pub mod keys;
 pub mod link;
+mod lower;
 mod matching;
 pub mod op;
 mod operations;

@@ -1,45 +1,35 @@
 //! Finding the rules that match an event.
 
+use crate::condition::{NULL, Tester};
 use crate::eval::Evaluation;
 use crate::index::Entry;
-use crate::run::{KeyState, RuleCounts, Run, State};
+use crate::run::{RuleCounts, Run, State};
 use crate::value::Value;
 
 impl Run<'_> {
     /// Finds the rules that match.
     pub fn find(&mut self, text: &[u8]) {
         let program = self.program;
-        let State { memory, keys, groups, matched, rules, .. } = &mut self.state;
-        let epoch = memory.epoch;
-        let mut evaluation = Evaluation { program, event: text, memory };
+        let State { memory, operands, groups, matched, rules, .. } = &mut self.state;
+        let evaluation = Evaluation { program, event: text, memory };
+        let index = &program.index;
+        let mut tester = Tester { evaluation, blocks: &index.blocks, keys: &index.keys, known: operands };
         groups.clear();
         groups.push(0);
         while let Some(group) = groups.pop() {
-            let group = &program.index.groups[group as usize];
+            let group = &index.groups[group as usize];
             for split in &group.splits {
-                let known = &mut keys[split.key as usize];
-                if known.1 != epoch {
-                    *known = (key_state(&mut evaluation, split.key), epoch);
-                }
-                match known.0 {
-                    KeyState::Literal(number) => groups.extend(split.groups.get(number)),
-                    KeyState::Null => examine(&mut evaluation, &split.where_null, matched, rules),
-                    KeyState::Other => {}
+                let known = tester.operand(split.operand);
+                if known.null != NULL {
+                    groups.extend(split.groups.get(known.value as u32));
+                } else {
+                    examine(&mut tester.evaluation, &split.where_null, matched, rules);
                 }
             }
-            examine(&mut evaluation, &group.entries, matched, rules);
+            tester.run(group.blocks.0, group.blocks.1, matched);
+            examine(&mut tester.evaluation, &group.fallible, matched, rules);
         }
     }
-}
-
-fn key_state(evaluation: &mut Evaluation, number: u32) -> KeyState {
-    let key = &evaluation.program.index.keys[number as usize];
-    let found = match evaluation.value(key.node) {
-        Value::Null | Value::Failed => return KeyState::Null,
-        Value::Integer(integer) => key.integers.get(&integer).copied(),
-        value => key.texts.find(evaluation.texts().bytes(value)),
-    };
-    found.map_or(KeyState::Other, KeyState::Literal)
 }
 
 /// Evaluates what is left of the WHERE of these rules.
@@ -48,13 +38,12 @@ fn examine(evaluation: &mut Evaluation, entries: &[Entry], matched: &mut Vec<u32
     let index = &evaluation.program.index;
     for entry in entries {
         let conditions = &index.conditions[entry.first as usize..(entry.first + entry.count) as usize];
-        let can_fail = index.can_fail[entry.rule as usize];
         let mut result = Value::Boolean(true);
         for condition in conditions {
             match evaluation.value(*condition) {
                 Value::Boolean(true) => {}
                 Value::Failed => result = Value::Failed,
-                Value::Null if can_fail => {
+                Value::Null => {
                     if result != Value::Failed {
                         result = Value::Null;
                     }

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::condition;
 use crate::eval::Memory;
 use crate::json::{self, Malformed, Parsed, Span};
 use crate::link::Program;
@@ -127,8 +128,8 @@ pub struct State {
     pub collapser: Collapser,
     /// The ranges to leave out of the event for `*`, and the epoch that they are of.
     pub cuts: (Vec<(usize, usize)>, u32),
-    /// By key of the index: the number of its literal, and the epoch that it is of.
-    pub keys: Vec<(KeyState, u32)>,
+    /// By operand of the index: its value, if it was found out for this event.
+    pub operands: Vec<condition::Known>,
     pub groups: Vec<u32>,
     pub matched: Vec<u32>,
     /// By path: what this event counted.
@@ -140,15 +141,6 @@ pub struct State {
     pub rows: Vec<row::Known>,
     /// The event with its line ends replaced by spaces.
     pub one_line: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Default)]
-pub enum KeyState {
-    #[default]
-    Null,
-    /// A value that no rule compares it with.
-    Other,
-    Literal(u32),
 }
 
 /// NDJSON: blank lines are passed over but numbered.
@@ -246,7 +238,7 @@ impl<'p> Run<'p> {
         state.rows.resize(program.rows.shared(), row::Known::default());
         state.outputs = pool.outputs.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
         state.outputs.begin(program.datasets.len());
-        state.keys.resize(program.index.keys.len(), (KeyState::Null, 0));
+        state.operands.resize(program.index.blocks.operands.len(), condition::Known::default());
         Run { program, pool, state, batch: Batch::default(), error: None }
     }
 
@@ -313,7 +305,7 @@ impl<'p> Run<'p> {
     fn apply(&mut self, event: Event) {
         if self.state.memory.begin(self.program) {
             self.state.cuts.1 = 0;
-            self.state.keys.fill((KeyState::Null, 0));
+            self.state.operands.fill(condition::Known::default());
             self.state.rows.fill(row::Known::default());
         }
         self.read(event.text);
