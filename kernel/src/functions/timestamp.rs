@@ -62,29 +62,35 @@ pub fn date_of(days: i64) -> (i64, i64, i64) {
 pub fn write(micros: i64, between: u8, out: &mut Vec<u8>) {
     let (year, month, day) = date_of(micros.div_euclid(DAY));
     let rest = micros.rem_euclid(DAY);
-    let seconds = rest / SECOND;
-    padded(year, 4, out);
-    out.push(b'-');
-    padded(month, 2, out);
-    out.push(b'-');
-    padded(day, 2, out);
-    out.push(between);
-    padded(seconds / 3600, 2, out);
-    out.push(b':');
-    padded(seconds / 60 % 60, 2, out);
-    out.push(b':');
-    padded(seconds % 60, 2, out);
-    let fraction = rest % SECOND;
-    if fraction != 0 {
-        out.push(b'.');
-        padded(fraction, 6, out);
-        while out.last() == Some(&b'0') {
-            out.pop();
-        }
+    let (seconds, fraction) = (rest / SECOND, rest % SECOND);
+    let mut text = *b"0000-00-00 00:00:00.000000";
+    text[10] = between;
+    for (at, number) in [
+        (0, year / 100),
+        (2, year % 100),
+        (5, month),
+        (8, day),
+        (11, seconds / 3600),
+        (14, seconds / 60 % 60),
+        (17, seconds % 60),
+        (20, fraction / 10_000),
+        (22, fraction / 100 % 100),
+        (24, fraction % 100),
+    ] {
+        text[at] += (number / 10) as u8;
+        text[at + 1] += (number % 10) as u8;
     }
+    let zeros = text[20..].iter().rev().take_while(|digit| **digit == b'0').count();
+    let length = if fraction == 0 { 19 } else { text.len() - zeros };
+    out.extend_from_slice(&text[..length]);
 }
 
+/// Appends a number from 0 on, with zeros before it where it has fewer digits.
 pub fn padded(number: i64, width: u32, out: &mut Vec<u8>) {
+    if width == 2 && number < 100 {
+        out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
+        return;
+    }
     for place in (1..width).rev() {
         if number < 10i64.pow(place) {
             out.push(b'0');

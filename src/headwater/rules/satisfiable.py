@@ -12,8 +12,16 @@ _MIRRORED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "
 _OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
 
 
+# What a part of a timestamp lies between; the others are not bounded more than the year is.
+_PART_BOUNDS = {
+    "microsecond": (0, 59_999_999), "millisecond": (0, 59_999), "second": (0, 59), "minute": (0, 59), "hour": (0, 23),
+    "dow": (0, 6), "isodow": (1, 7), "day": (1, 31), "doy": (1, 366), "week": (1, 53), "month": (1, 12), "quarter": (1, 4),
+    "year": (1, 9999),
+}  # fmt: skip
+
+
 class _Facts:
-    """What must hold of one field for the conditions met so far."""
+    """What must hold of one field, or of what an operation gives, for the conditions met so far."""
 
     __slots__ = ("excluded", "kind", "least", "most", "null", "values")
 
@@ -111,11 +119,11 @@ def _atom(one: Expression, facts: dict[str, _Facts], negated: bool) -> str | Non
     op, args = one[1], one[3]
     if op == "not":
         return _atom(args[0], facts, not negated)
-    if op in ("is_null", "is_not_null") and args[0][0] == "field":
+    if op in ("is_null", "is_not_null") and args[0][0] != "literal":
         fact = _fact(args[0], facts)
         fact.must_be_null((op == "is_null") is not negated)
         return _reason(args[0], fact)
-    if op == "in" and args[0][0] == "field":
+    if op == "in" and args[0][0] != "literal":
         fact = _fact(args[0], facts)
         values = frozenset(arg[2] for arg in args[1:])
         if negated:
@@ -130,23 +138,50 @@ def _atom(one: Expression, facts: dict[str, _Facts], negated: bool) -> str | Non
 def _comparison(op: str, args: list[Expression], facts: dict[str, _Facts], negated: bool) -> str | None:
     left, right = args
     op = _OPPOSITE[op] if negated else op
-    if left[0] == "literal" and right[0] == "field":
+    if left[0] == "literal" and right[0] != "literal":
         left, right, op = right, left, _MIRRORED[op]
     if left[0] == "literal" and right[0] == "literal":
         return None if _TESTS[op](left[2], right[2]) else "two literals in it never compare so"
-    if left[0] != "field" or right[0] != "literal":
+    if right[0] != "literal":
         return None
     fact = _fact(left, facts)
     fact.compare(op, right[2])
     return _reason(left, fact)
 
 
-def _fact(field: Expression, facts: dict[str, _Facts]) -> _Facts:
-    key = ".".join(field[1])
+def _fact(expression: Expression, facts: dict[str, _Facts]) -> _Facts:
+    key = repr(expression)
     if key not in facts:
-        facts[key] = _Facts(field[2])
+        fact = facts[key] = _Facts(expression[2])
+        if bounds := _bounds(expression):
+            fact.least, fact.most = (bounds[0], False), (bounds[1], True)
     return facts[key]
 
 
-def _reason(field: Expression, fact: _Facts) -> str | None:
-    return f"its conditions on `{'.'.join(field[1])}` contradict each other" if fact.contradict() else None
+def _bounds(expression: Expression) -> tuple[int, int] | None:
+    """What a `date_part` lies between."""
+    if expression[0] == "call" and expression[1] == "date_part":
+        return _PART_BOUNDS.get(expression[3][0][2])
+    return None
+
+
+def _name(expression: Expression) -> str:
+    """An expression in words."""
+    match expression:
+        case ["field", path, _kind]:
+            return ".".join(path)
+        case ["literal", _kind, value]:
+            return repr(value)
+    _call, op, kind, args = expression
+    of = f" as {kind}" if op in ("cast", "try_cast") else ""
+    return f"{op}({', '.join(map(_name, args))}{of})"
+
+
+def _reason(expression: Expression, fact: _Facts) -> str | None:
+    if not fact.contradict():
+        return None
+    bounds = _bounds(expression)
+    within = f", which is {bounds[0]} to {bounds[1]}," if bounds else ""
+    name = _name(expression)
+    shown = name if len(name) <= 60 else name[:60] + "…"
+    return f"its conditions on `{shown}`{within} contradict each other"
