@@ -124,20 +124,41 @@ pub struct Program {
 }
 
 const STACK_BYTES: usize = 64 << 20;
+const PARSE_THREADS_MAX: usize = 4;
+/// A thread of its own does not pay for fewer rules.
+const PARSE_RULES_MIN: usize = 500;
 
 impl Program {
     /// Links physical rules. The error names the rule and what is not known.
     pub fn link(rules: &[Vec<u8>]) -> Result<Program, String> {
+        // Expressions may be nested as deep as `physical::DEPTH_MAX`, which the caller's stack need not bear.
         std::thread::scope(|scope| {
-            // Expressions may be nested as deep as `physical::DEPTH_MAX`, which the caller's stack need not bear.
-            let work = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || {
-                let rules = rules.iter().map(|rule| physical::parse(rule)).collect::<Result<Vec<_>, _>>()?;
-                link(&rules)
-            });
-            let done = work.map_err(|error| format!("no thread to link on: {error}"))?.join();
-            done.unwrap_or_else(|_| Err("linking failed unexpectedly".to_owned()))
+            let work = || link(&parse(scope, rules)?);
+            joined(std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work))
         })
     }
+}
+
+/// Parses rules on as many threads as are worth it: with thousands of rules it is most of linking.
+fn parse<'s, 'e: 's>(scope: &'s std::thread::Scope<'s, 'e>, rules: &'e [Vec<u8>]) -> Result<Vec<Rule>, String> {
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(PARSE_THREADS_MAX));
+    let chunk = rules.len().div_ceil(threads).max(PARSE_RULES_MIN);
+    let parse = |chunk: &[Vec<u8>]| chunk.iter().map(|rule| physical::parse(rule)).collect::<Result<Vec<_>, _>>();
+    let mut chunks = rules.chunks(chunk);
+    let first = chunks.next().unwrap_or_default();
+    let spawn = |chunk| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, move || parse(chunk));
+    let others: Vec<_> = chunks.map(spawn).collect();
+    let mut parsed = parse(first)?;
+    for other in others {
+        parsed.extend(joined(other)?);
+    }
+    Ok(parsed)
+}
+
+/// What a thread gives at its end.
+fn joined<T>(thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<T, String>>>) -> Result<T, String> {
+    let done = thread.map_err(|error| format!("no thread to link on: {error}"))?.join();
+    done.unwrap_or_else(|_| Err("linking failed unexpectedly".to_owned()))
 }
 
 fn link(rules: &[Rule]) -> Result<Program, String> {
