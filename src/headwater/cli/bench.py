@@ -1,0 +1,128 @@
+"""`headwater bench kernel`: how fast the kernel is on this machine, with one's own events and rules or the project's."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from headwater.cli.named_files import named_files, sources
+from headwater.core import limits
+from headwater.core.errors import InputError, LinkError, ProjectError
+from headwater.measure import kernel, workload
+from headwater.registry.json_schema import source_from_json_schema
+from headwater.rules import Compiled, compile_sql
+
+EVENTS, EVENTS_SEED, EVENTS_BYTES_MAX = 20_000, 11, limits.BATCH_LINE_BYTES_MAX
+
+
+class What(StrEnum):
+    """What is measured."""
+
+    KERNEL = "kernel"
+
+
+class Encoding(StrEnum):
+    """What events come in and outputs go out as."""
+
+    JSON = "json"
+    PROTOBUF = "protobuf"
+
+
+def bench(
+    what: Annotated[What, typer.Argument(metavar="kernel", help="What to measure: kernel.")],
+    rules: Annotated[int, typer.Option(min=1, max=200_000, help="How many rules of the built-in workload.")] = 1000,
+    encoding: Annotated[Encoding, typer.Option(help="How events and outputs are encoded.")] = Encoding.JSON,
+    events: Annotated[Path | None, typer.Option(metavar="FILE", help="Your own events, NDJSON; needs --schema.")] = None,
+    rules_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Your own rules, SQL; needs --schema.")] = None,
+    schema: Annotated[str | None, typer.Option(metavar="NAME=FILE", help="The JSON Schema of your own events.")] = None,
+    runs: Annotated[int, typer.Option(min=1, max=1000, help="How many runs the median is of.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.0, max=3600.0, help="CPU seconds of a run.")] = 1.0,
+    json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure the kernel.
+
+    Events a second of CPU time of one thread, in batches of 1,000 events that are held in memory: validated, run through all
+    rules, the outputs handed over as bytes. Without files it measures the built-in workload: canonical events of about 880 bytes.
+    """
+    if encoding is Encoding.PROTOBUF:
+        raise typer.BadParameter("protobuf cannot be measured yet; valid is --encoding json")
+    if (events is None) != (rules_file is None) or (events is None) != (schema is None):
+        raise typer.BadParameter(
+            "--events, --rules-file and --schema go together: your own events, rules over them, their schema"
+        )
+    compiled = _own(rules_file, schema) if rules_file and schema else _builtin(rules)
+    batches = _read(events) if events else list(workload.batches(workload.events(EVENTS, EVENTS_SEED), kernel.BATCH_EVENTS))
+    stored = [rule.canonical() for rule in compiled.rules]
+    with _progress(runs, quiet=json) as progress:
+        try:
+            measured = kernel.measure(stored, batches, runs=runs, seconds=seconds, progress=progress)
+        except ValueError as error:
+            raise LinkError(str(error)) from None
+    if json:
+        print(msgspec.json.encode(measured).decode())
+    else:
+        _show(measured)
+
+
+def _builtin(count: int) -> Compiled:
+    source = source_from_json_schema("app_events", workload.schema())
+    return compile_sql(workload.rules(count), "workload.sql", {"app_events": source})
+
+
+def _own(file: Path, schema: str) -> Compiled:
+    known = sources(named_files("--schema", [schema]))
+    try:
+        text = file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"{file}: not UTF-8 at byte {error.start}") from None
+    compiled = compile_sql(text, str(file), known)
+    for finding in compiled.errors:
+        print(finding, file=sys.stderr)
+    if compiled.errors:
+        raise typer.Exit(1)
+    if not compiled.rules:
+        raise ProjectError(f"{file} holds no rule")
+    return compiled
+
+
+def _read(file: Path) -> list[bytes]:
+    """A file of events as batches. It is held in memory, so that reading it is not measured."""
+    size = file.stat().st_size
+    if size > EVENTS_BYTES_MAX:
+        raise InputError(f"{file} has {size} bytes; at most {EVENTS_BYTES_MAX} are measured with: take a part, as with `head`")
+    lines = (line for line in file.read_bytes().split(b"\n") if line.strip())
+    batches = list(workload.batches(lines, kernel.BATCH_EVENTS))
+    if not batches:
+        raise InputError(f"{file} holds no event: it needs one JSON object a line")
+    return batches
+
+
+@contextlib.contextmanager
+def _progress(runs: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, and nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("measuring"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("", total=runs)
+        yield lambda run: bar.update(task, completed=run)
+
+
+def _show(found: kernel.Measured) -> None:
+    """The figures for people."""
+    print(
+        f"{found.events_per_cpu_second:,} events/s of CPU time (runs: {found.slowest:,} to {found.fastest:,}), {found.dispatch}"
+    )
+    output = f", {found.ns_per_output:,} ns an output" if found.ns_per_output is not None else ""
+    print(f"  {found.ns_per_event:,} ns an event, {found.outputs_per_event:,} outputs an event{output}")
+    print(f"  {found.rules:,} rules (linked in {found.link_s:,} s), {found.events:,} events of {found.event_bytes:,} bytes")
+    if found.rejects or found.failures:
+        print(f"  {found.rejects:,} events are no JSON objects, {found.failures:,} times a rule failed for an event")

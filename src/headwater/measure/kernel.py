@@ -1,0 +1,104 @@
+"""Measuring the kernel: events a second of CPU time of one thread, through the Python API, in batches, outputs as bytes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from headwater import kernel
+from headwater.kernel import Program
+
+BATCH_EVENTS = 1000
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures. Rates are medians of the runs; ``slowest`` and ``fastest`` are of single runs.
+
+    ``seconds`` is the CPU time that was measured, without linking; ``rejects`` and ``failures`` are counted over the events once.
+    """
+
+    events_per_cpu_second: int
+    slowest: int
+    fastest: int
+    ns_per_event: int
+    outputs_per_event: float
+    ns_per_output: int | None
+    output_bytes_per_event: int
+    dispatch: str
+    encoding: str
+    rules: int
+    events: int
+    event_bytes: int
+    batch_events: int
+    rejects: int
+    failures: int
+    link_s: float
+    seconds: float
+    runs: int
+
+
+def dispatch() -> str:
+    """Which path of the kernel runs on this machine: avx512, avx2 or portable."""
+    known = getattr(kernel, "dispatch", None)
+    return str(known()) if known else "portable"
+
+
+def measure(
+    rules: Sequence[bytes],
+    batches: Sequence[bytes],
+    *,
+    runs: int,
+    seconds: float,
+    progress: Callable[[int], None] = lambda run: None,
+) -> Measured:
+    """Runs the batches again and again, ``runs`` times so many ``seconds`` of CPU time, after one round that is not measured.
+
+    ``progress`` is told each run that is done. Raises ValueError where a rule does not link, or no batch holds an event.
+    """
+    start = time.perf_counter()
+    program = Program(list(rules))
+    link_s = time.perf_counter() - start
+    first = [program.run(batch) for batch in batches]
+    events = sum(result.events for result in first)
+    if not events:
+        raise ValueError("there is no event to measure with")
+    rows = sum(sum(result.rows.values()) for result in first)
+    times = []
+    for run in range(runs):
+        times.append(_run(program, batches, seconds))
+        progress(run + 1)
+    rates = [events * rounds / spent for rounds, spent in times]
+    rate = statistics.median(rates)
+    return Measured(
+        events_per_cpu_second=round(rate),
+        slowest=round(min(rates)),
+        fastest=round(max(rates)),
+        ns_per_event=round(1e9 / rate),
+        outputs_per_event=round(rows / events, 3),
+        ns_per_output=round(1e9 / rate * events / rows) if rows else None,
+        output_bytes_per_event=round(sum(len(text) for result in first for text in result.outputs.values()) / events),
+        dispatch=dispatch(),
+        encoding="json",
+        rules=len(rules),
+        events=events,
+        event_bytes=round(sum(map(len, batches)) / events),
+        batch_events=BATCH_EVENTS,
+        rejects=sum(len(result.rejects) for result in first),
+        failures=sum(len(result.failures) for result in first),
+        link_s=round(link_s, 3),
+        seconds=round(sum(spent for _rounds, spent in times), 3),
+        runs=runs,
+    )
+
+
+def _run(program: Program, batches: Sequence[bytes], seconds: float) -> tuple[int, float]:
+    """Rounds over all batches, and the CPU seconds that they took: at least so many."""
+    rounds, spent, start = 0, 0.0, time.thread_time()
+    while not rounds or spent < seconds:
+        for batch in batches:
+            _ = program.run(batch).outputs
+        rounds, spent = rounds + 1, time.thread_time() - start
+    return rounds, spent
