@@ -1,4 +1,4 @@
-"""Measures the kernel: events a second of CPU time at 100, 1,000 and 10,000 rules, beside the same rules as Python code.
+"""Measures the kernel: events a second of CPU time at 100, 1,000 and 10,000 rules, beside the same rules as Python and Java code.
 
 One thread, the thread's own CPU time, batches of 1,000 events of the workload, everything validated; the median of several runs.
 Rules of large sets match fewer events, so the outputs an event and the time an output stand beside each figure.
@@ -10,11 +10,13 @@ import argparse
 import itertools
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import compiled_python
+import java_program
 import workload
 import workload_rules
 
@@ -53,8 +55,8 @@ def figures(times: list[float], outputs_an_event: float) -> dict[str, Any]:
     }
 
 
-def compare(count: int, batches: list[bytes], seconds: float, runs: int, with_python: bool) -> dict[str, Any]:
-    """Both engines on one set of rules. Raises AssertionError where they do not give the same number of rows."""
+def compare(count: int, batches: list[bytes], seconds: float, runs: int, engines: set[str]) -> dict[str, Any]:
+    """All engines on one set of rules. Raises AssertionError where they do not give the same number of rows."""
     rules = workload_rules.physical_rules(count)
     start = time.thread_time()
     program = Program([rule.canonical() for rule in rules])
@@ -70,28 +72,38 @@ def compare(count: int, batches: list[bytes], seconds: float, runs: int, with_py
         "link_ms": round(link_ms, 1),
         "kernel": figures(measured(lambda batch: program.run(batch).outputs, batches, seconds, runs), outputs),
     }
-    if with_python:
+    if "python" in engines:
         translated = compiled_python.PythonProgram(rules)
         for batch in batches:
             translated.run(batch)
         assert sum(translated.matched) == rows, (sum(translated.matched), rows)
         found["python"] = figures(measured(translated.run, batches, seconds, runs), outputs)
-        found["times_python"] = round(found["kernel"]["events_per_second"] / found["python"]["events_per_second"], 1)
+    if "java" in engines:
+        place = java_program.built(rules, batches)
+        for mode in java_program.MODES:
+            ran = java_program.run(place, mode, seconds, runs)
+            assert ran["rows"] == rows, (mode, ran["rows"], rows)
+            found[f"java {mode}"] = figures([one * BATCH_EVENTS for one in ran["seconds_per_event"]], outputs)
+    rate = found["kernel"]["events_per_second"]
+    for engine in OTHERS:
+        if engine in found:
+            found[engine]["kernel_is_times"] = round(rate / found[engine]["events_per_second"], 1)
     return found
 
 
-COLUMNS = ("rules", "engine", "events/s", "from", "to", "ns/event", "outputs/event", "ns/output", "times")
+OTHERS = ("python", *(f"java {mode}" for mode in java_program.MODES))
+COLUMNS = ("rules", "engine", "events/s", "from", "to", "ns/event", "outputs/event", "ns/output", "kernel is times")
 
 
 def show(found: list[dict[str, Any]], event_bytes: float) -> None:
     """A table for people."""
     rows: list[tuple[object, ...]] = [COLUMNS]
     for row in found:
-        for engine in ("kernel", "python"):
+        for engine in ("kernel", *OTHERS):
             if engine in row:
                 figure = row[engine]
                 numbers = [f"{figure[name]:,}" for name in ("events_per_second", "slowest", "fastest", "ns_per_event")]
-                times = row.get("times_python", "") if engine == "kernel" else ""
+                times = figure.get("kernel_is_times", "")
                 rows.append((row["rules"], engine, *numbers, row["outputs_per_event"], figure["ns_per_output"], times))
     print(f"events of {event_bytes:.0f} bytes in batches of {BATCH_EVENTS}, CPU time of one thread\n")
     widths = [max(len(str(row[index])) for row in rows) for index in range(len(COLUMNS))]
@@ -106,12 +118,17 @@ def main() -> None:
     arguments.add_argument("--events", type=int, default=20_000, help="different events that are gone over again and again")
     arguments.add_argument("--seconds", type=float, default=2.0, help="of one run")
     arguments.add_argument("--runs", type=int, default=5)
-    arguments.add_argument("--no-python", action="store_true", help="the kernel alone")
+    arguments.add_argument("--no-python", action="store_true", help="without the rules as Python code")
+    arguments.add_argument("--no-java", action="store_true", help="without the rules as Java code")
     arguments.add_argument("--json", action="store_true", help="one JSON object in place of the table")
     given = arguments.parse_args()
     batches = list(workload.batches(workload.events(given.events - given.events % BATCH_EVENTS, SEED), BATCH_EVENTS))
     event_bytes = sum(map(len, batches)) / len(batches) / BATCH_EVENTS
-    found = [compare(count, batches, given.seconds, given.runs, not given.no_python) for count in given.rules]
+    engines = {"python", "java"} - {name for name in ("python", "java") if getattr(given, f"no_{name}")}
+    if "java" in engines and (tool := java_program.missing()):
+        print(f"Java is left out: `{tool}` is not on PATH", file=sys.stderr)
+        engines.remove("java")
+    found = [compare(count, batches, given.seconds, given.runs, engines) for count in given.rules]
     if given.json:
         print(json.dumps({"event_bytes": round(event_bytes), "batch_events": BATCH_EVENTS, "results": found}))
     else:
