@@ -14,7 +14,7 @@ KERNEL_SOURCES := $(shell find kernel/src kernel/tables -type f) kernel/Cargo.to
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long faults witness check bench screenshots webhooks clean
+.PHONY: help setup demo test test-long faults witness check bench curves screenshots webhooks clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -74,6 +74,9 @@ check: setup ## Formatting, types, contracts, clippy
 
 bench: setup ## Measure the kernel (events/s of CPU time)
 	$(BIN)/python benchmarks/kernel.py $(ARGS)
+
+curves: setup ## Draw how the kernel's cost grows with rules, outputs, bytes and apps, into build/curves
+	$(BIN)/python benchmarks/curves.py $(ARGS)
 
 screenshots: setup ## Make the pictures of the documentation anew (needs Chromium)
 	$(BIN)/python docs/images/screenshots.py

@@ -177,7 +177,7 @@ class Translation:
             case ["call", ("and" | "or") as op, _, parts]:
                 return "(" + f" {op} ".join(self.true(part) for part in parts) + ")"
             case ["call", "not", _, [inner]]:
-                return f"{self.value(inner)} is False"
+                return self.false(inner)
             case ["call", "is_not_null", _, [inner]]:
                 return f"{self.value(inner)} is not None"
             case ["call", "in", _, [one, *literals]]:
@@ -189,6 +189,19 @@ class Translation:
             case ["call", ("ne" | "lt" | "le" | "gt" | "ge") as op, _, [one, ["literal", _, value]]]:
                 sign = {"ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}[op]
                 return f"((w := {self.value(one)}) is not None and w {sign} {value!r})"
+        raise NotImplementedError(condition)
+
+    def false(self, condition: Any) -> str:
+        """Python code that is true where a condition is FALSE, and not where it is NULL."""
+        match condition:
+            case ["field", *_]:
+                return f"{self.value(condition)} is False"
+            case ["call", ("and" | "or") as op, _, parts]:
+                return "(" + (" or " if op == "and" else " and ").join(self.false(part) for part in parts) + ")"
+            case ["call", "not", _, [inner]]:
+                return self.true(inner)
+            case ["call", ("eq" | "in" | "like" | "lt" | "le" | "gt" | "ge"), _, [one, *_]]:
+                return f"({self.value(one)} is not None and not {self.true(condition)})"
         raise NotImplementedError(condition)
 
     def like(self, text: str, pattern: str) -> str:
@@ -235,14 +248,13 @@ class PythonProgram:
         self.outputs: dict[str, list[bytes]] = {}
         self.matched = [0] * len(rules)
         stored = [(number, rule.to_json()) for number, rule in enumerate(rules)]
-        groups: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        groups: dict[str | None, list[tuple[int, dict[str, Any]]]] = {}
         for number, rule in stored:
-            names = event_names(rule["where"])
-            if names is None:
-                raise NotImplementedError(f"{rule['name']} has no condition on event")
-            for name in names:
+            for name in event_names(rule["where"]) or [None]:
                 groups.setdefault(name, []).append((number, rule))
         self.functions = {name: self.compiled(members) for name, members in groups.items()}
+        # The rules without a condition on `event` are tried on each.
+        self.always = self.functions.pop(None, None)
 
     def compiled(self, rules: list[tuple[int, dict[str, Any]]]) -> Callable[[dict[str, Any], bytes], None]:
         names: dict[str, Any] = {
@@ -255,12 +267,14 @@ class PythonProgram:
 
     def run(self, batch: bytes) -> dict[str, bytes]:
         """Runs a batch of lines that are all JSON objects."""
-        functions, loads = self.functions, orjson.loads
+        functions, always, loads = self.functions, self.always, orjson.loads
         for line in batch.splitlines():
             event = loads(line)
             function = functions.get(event.get("event"))
             if function is not None:
                 function(event, line)
+            if always is not None:
+                always(event, line)
         found = {dataset: b"\n".join(rows) + b"\n" for dataset, rows in self.outputs.items() if rows}
         for rows in self.outputs.values():
             rows.clear()

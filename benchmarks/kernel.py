@@ -7,6 +7,7 @@ Rules of large sets match fewer events, so the outputs an event and the time an 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import statistics
@@ -21,6 +22,7 @@ import workload
 import workload_rules
 
 from headwater.kernel import Program
+from headwater.rules import PhysicalRule
 
 BATCH_EVENTS = 1000
 SEED = 11
@@ -55,9 +57,8 @@ def figures(times: list[float], outputs_an_event: float) -> dict[str, Any]:
     }
 
 
-def compare(count: int, batches: list[bytes], seconds: float, runs: int, engines: set[str]) -> dict[str, Any]:
+def compare(rules: list[PhysicalRule], batches: list[bytes], seconds: float, runs: int, engines: set[str]) -> dict[str, Any]:
     """All engines on one set of rules. Raises AssertionError where they do not give the same number of rows."""
-    rules = workload_rules.physical_rules(count)
     start = time.thread_time()
     program = Program([rule.canonical() for rule in rules])
     link_ms = (time.thread_time() - start) * 1000
@@ -66,7 +67,7 @@ def compare(count: int, batches: list[bytes], seconds: float, runs: int, engines
     written = sum(len(text) for result in results for text in result.outputs.values())
     outputs = rows / (BATCH_EVENTS * len(batches))
     found: dict[str, Any] = {
-        "rules": count,
+        "rules": len(rules),
         "outputs_per_event": round(outputs, 3),
         "output_bytes_per_event": round(written / BATCH_EVENTS / len(batches)),
         "link_ms": round(link_ms, 1),
@@ -104,7 +105,8 @@ def show(found: list[dict[str, Any]], event_bytes: float) -> None:
                 figure = row[engine]
                 numbers = [f"{figure[name]:,}" for name in ("events_per_second", "slowest", "fastest", "ns_per_event")]
                 times = figure.get("kernel_is_times", "")
-                rows.append((row["rules"], engine, *numbers, row["outputs_per_event"], figure["ns_per_output"], times))
+                name = f"{row['rules']}{' hostile' if 'hostile' in row else ''}"
+                rows.append((name, engine, *numbers, row["outputs_per_event"], figure["ns_per_output"], times))
     print(f"events of {event_bytes:.0f} bytes in batches of {BATCH_EVENTS}, CPU time of one thread\n")
     widths = [max(len(str(row[index])) for row in rows) for index in range(len(COLUMNS))]
     for row in rows:
@@ -120,6 +122,7 @@ def main() -> None:
     arguments.add_argument("--runs", type=int, default=5)
     arguments.add_argument("--no-python", action="store_true", help="without the rules as Python code")
     arguments.add_argument("--no-java", action="store_true", help="without the rules as Java code")
+    arguments.add_argument("--hostile", type=int, default=10_000, help="how many rules of ranges, LIKE, OR, NOT; 0 for none")
     arguments.add_argument("--json", action="store_true", help="one JSON object in place of the table")
     given = arguments.parse_args()
     batches = list(workload.batches(workload.events(given.events - given.events % BATCH_EVENTS, SEED), BATCH_EVENTS))
@@ -128,7 +131,11 @@ def main() -> None:
     if "java" in engines and (tool := java_program.missing()):
         print(f"Java is left out: `{tool}` is not on PATH", file=sys.stderr)
         engines.remove("java")
-    found = [compare(count, batches, given.seconds, given.runs, engines) for count in given.rules]
+    measure = functools.partial(compare, batches=batches, seconds=given.seconds, runs=given.runs)
+    found = [measure(workload_rules.physical_rules(count), engines=engines) for count in given.rules]
+    if given.hostile:
+        # They are not written in Java.
+        found.append({**measure(workload_rules.hostile_rules(given.hostile), engines=engines - {"java"}), "hostile": True})
     if given.json:
         print(json.dumps({"event_bytes": round(event_bytes), "batch_events": BATCH_EVENTS, "results": found}))
     else:

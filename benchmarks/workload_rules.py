@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import workload
+import workload_hostile
 
 from headwater.core.dataset import SourceSchema
 from headwater.registry.json_schema import source_from_json_schema
@@ -16,11 +17,20 @@ def sources(*, dirty: bool = False) -> dict[str, SourceSchema]:
 
 def physical_rules(count: int, *, dirty: bool = False) -> list[PhysicalRule]:
     """The rules of the workload, compiled. Raises ValueError where one does not compile."""
-    compiled = compile_sql(workload.rules(count, dirty=dirty), "workload.sql", sources(dirty=dirty))
-    errors = [str(finding) for finding in compiled.findings if finding.severity == "error"]
-    if errors:
-        raise ValueError("\n".join(errors))
-    return list(compiled.rules)
+    return compiled(workload.rules(count, dirty=dirty), dirty=dirty)
+
+
+def compiled(text: str, *, dirty: bool = False) -> list[PhysicalRule]:
+    """Rules of any text over the workload's events. Raises ValueError where one does not compile."""
+    found = compile_sql(text, "workload.sql", sources(dirty=dirty))
+    if found.errors:
+        raise ValueError("\n".join(map(str, found.errors)))
+    return list(found.rules)
+
+
+def hostile_rules(count: int) -> list[PhysicalRule]:
+    """The rules of `workload_hostile`, compiled. Raises ValueError where one does not compile."""
+    return compiled(workload_hostile.rules(count))
 
 
 def stored_rules(count: int, *, dirty: bool = False) -> list[bytes]:
