@@ -21,6 +21,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("etl", "Run rules over files of events."),
     ("proto", "Give Protobuf datasets their numbers, and write their .proto files."),
     ("up", "Run a project in one process."),
+    ("explain", "Say how rules are found and what they cost."),
     ("bench", "Measure the kernel."),
     ("demo", "Start an example project with simulated users, and report what came of it."),
 )
