@@ -33,7 +33,8 @@ class Result:
     def events(self) -> int:
         """Lines read that were not blank: well-formed ones and rejects."""
     @property
-    def outputs(self) -> dict[str, bytes]: ...
+    def outputs(self) -> dict[str, bytes]:
+        """Dataset → its rows; copied together anew at each call. The result holds the batch that was run, for events passed on whole."""
     @property
     def rows(self) -> dict[str, int]: ...
     @property
