@@ -1,14 +1,20 @@
 //! Evaluation for one event: every node at most once, and only when it is asked for.
 
+use crate::functions::number;
+use crate::json;
 use crate::link::{Call, Node, Program, Set};
 use crate::op::Op;
-use crate::read::{Flags, Reader};
+use crate::read::{Flags, Reader, Shape};
+use crate::slots::{Slot, Slots, Tag};
 use crate::value::{Place, Text, Texts, Value};
 
 /// What is kept while events run: made once for a batch, and valid for one event where an epoch says so.
 #[derive(Default)]
 pub struct Memory {
     pub epoch: u32,
+    /// Where the values of this event stand.
+    pub slots: Slots,
+    /// The values that were read, valid where the epoch is the event's.
     pub readings: Vec<(Value, u32)>,
     nodes: Vec<Memo>,
     /// Texts made for this event.
@@ -34,10 +40,11 @@ const KEPT_BYTES_MAX: usize = 16 << 20;
 impl Memory {
     /// Makes ready for the next event. True if epochs begin anew.
     pub fn begin(&mut self, program: &Program) -> bool {
-        let anew = self.nodes.len() != program.nodes.len() || self.readings.len() != program.readings || self.epoch == u32::MAX;
+        let anew =
+            self.nodes.len() != program.nodes.len() || self.readings.len() != program.readings.len() || self.epoch == u32::MAX;
         if anew {
             self.nodes = vec![Memo { value: Value::Null, epoch: 0, failed: None }; program.nodes.len()];
-            self.readings = vec![(Value::Null, 0); program.readings];
+            self.readings = vec![(Value::Null, 0); program.readings.len()];
             self.epoch = 0;
         }
         self.epoch += 1;
@@ -48,6 +55,27 @@ impl Memory {
             }
         }
         anew
+    }
+}
+
+/// The value of a slot whose tag the reading takes as it is.
+#[inline(always)]
+fn plain_value(slot: Slot, number: u32, shape: &Shape, event: &[u8], made: &mut Vec<u8>) -> Value {
+    let Slot { start, end, tag, .. } = slot;
+    let raw = &event[start as usize..end as usize];
+    match (shape, tag) {
+        (_, Tag::Null) => Value::Null,
+        (Shape::Varchar, Tag::Text) => Value::Text(Text { place: Place::Event, start: start + 1, end: end - 1 }),
+        (Shape::Varchar, _) => {
+            let first = made.len() as u32;
+            json::unescape(raw, made);
+            Value::Text(Text { place: Place::Made, start: first, end: made.len() as u32 })
+        }
+        (Shape::BigInt, _) => number::json_integer(raw).map_or(Value::Null, Value::Integer),
+        (Shape::Double, _) => Value::Number { start, end },
+        (Shape::Boolean, _) => Value::Boolean(tag == Tag::True),
+        (Shape::Json | Shape::Timestamp, _) => Value::Json { start, end },
+        (Shape::List { .. } | Shape::Struct(_), _) => Value::Nested { start, end, shape: number, plain: true },
     }
 }
 
@@ -78,7 +106,21 @@ impl<'a> Evaluation<'a> {
     #[inline(always)]
     pub fn reading(&mut self, number: u32) -> Value {
         let (value, epoch) = self.memory.readings[number as usize];
-        if epoch == self.memory.epoch { value } else { Value::Null }
+        if epoch == self.memory.epoch { value } else { self.first_reading(number) }
+    }
+
+    /// Converts a value that the scan found to be of its type.
+    fn first_reading(&mut self, number: u32) -> Value {
+        let (node, shape) = self.program.readings[number as usize];
+        let value = match self.memory.slots.get(node) {
+            Some(slot) => {
+                let memory = &mut *self.memory;
+                plain_value(slot, shape, &self.program.shapes.list[shape as usize], self.event, &mut memory.made)
+            }
+            None => Value::Null,
+        };
+        self.memory.readings[number as usize] = (value, self.memory.epoch);
+        value
     }
 
     #[inline]

@@ -409,7 +409,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline(always)]
-    pub(crate) fn skip_key(&mut self) -> Option<Span> {
+    fn skip_key(&mut self) -> Option<Span> {
         self.space();
         if self.peek() != Some(b'"') {
             return self.refuse(Reason::UnexpectedByte);
@@ -426,7 +426,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline(always)]
-    pub(crate) fn skip_comma(&mut self, close: u8) -> Option<bool> {
+    fn skip_comma(&mut self, close: u8) -> Option<bool> {
         self.space();
         match self.peek() {
             Some(b',') => {
@@ -439,11 +439,6 @@ impl<'a> Cursor<'a> {
             }
             _ => self.refuse(Reason::UnexpectedByte),
         }
-    }
-
-    /// Why the last step was refused.
-    pub(crate) fn malformed(&self) -> Malformed {
-        self.malformed
     }
 
     /// Enters an object: true if it has members. Then call `key`, `value` and `next_member` in turn.

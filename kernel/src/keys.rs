@@ -61,6 +61,11 @@ impl KeyTable {
         table
     }
 
+    /// The keys in the order of their numbers.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.iter().map(|key| &*key.text)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

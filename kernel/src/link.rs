@@ -12,7 +12,7 @@ use crate::op::Op;
 use crate::physical::{self, Expression, Literal, Rule, Select};
 use crate::read::Shapes;
 use crate::row::{Row, Rows};
-use crate::scan::Trie;
+use crate::trie::Trie;
 use crate::types::Type;
 use crate::value::{Place, Text, Value};
 
@@ -111,7 +111,8 @@ pub struct Program {
     pub trie: Trie,
     /// By node of the trie: the readings of its path.
     pub readings_of: Vec<Vec<(u32, Reading)>>,
-    pub readings: usize,
+    /// The node of each reading, and its shape.
+    pub readings: Vec<(u32, u32)>,
     pub shapes: Shapes,
     pub nodes: Vec<Node>,
     pub arguments: Vec<u32>,
@@ -192,8 +193,8 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
         *row = made;
     }
     let index = builder.build(&linker);
-    let (trie, nodes_of) = Trie::new(&paths);
-    let mut readings_of = vec![Vec::new(); nodes_of.iter().max().map_or(1, |last| *last as usize + 1)];
+    let (trie, nodes_of) = Trie::new(&paths, &linker.readings, &linker.shapes);
+    let mut readings_of = vec![Vec::new(); trie.nodes.len()];
     for (number, reading) in linker.readings.iter().enumerate() {
         readings_of[nodes_of[reading.path as usize] as usize].push((number as u32, *reading));
     }
@@ -204,7 +205,7 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
         paths: paths.iter().map(|path| path.join(".")).collect(),
         trie,
         readings_of,
-        readings: linker.readings.len(),
+        readings: linker.readings.iter().map(|reading| (nodes_of[reading.path as usize], reading.shape)).collect(),
         shapes: linker.shapes,
         nodes: linker.nodes,
         arguments: linker.arguments,

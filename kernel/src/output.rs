@@ -105,9 +105,12 @@ impl Run<'_> {
     fn star(&mut self, exclude: &[Vec<u8>], replace: &[Column], event: &Event) -> Result<(u64, Payload), Stop> {
         let state = &mut self.state;
         if state.cuts.1 != state.memory.epoch {
-            let cuts = state.collapser.cuts(event.text, event.span);
+            let collapser = &mut state.collapser;
+            let object = |start, end| Span { start, end, kind: json::Kind::Object };
             state.cuts.0.clear();
-            state.cuts.0.extend_from_slice(cuts);
+            if state.scan.may_repeat(|start, end| !collapser.cuts(event.text, object(start, end)).is_empty()) {
+                state.cuts.0.extend_from_slice(collapser.cuts(event.text, event.span));
+            }
             state.cuts.1 = state.memory.epoch;
         }
         if replace.is_empty() && exclude.is_empty() && state.cuts.0.is_empty() {

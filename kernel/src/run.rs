@@ -4,15 +4,16 @@ use std::sync::Mutex;
 
 use crate::condition;
 use crate::eval::Memory;
-use crate::json::{self, Malformed, Parsed, Span};
+use crate::json::{Malformed, Span};
 use crate::link::Program;
 use crate::op::Op;
 use crate::outputs::Outputs;
 use crate::read::{Flags, Reader};
 use crate::record::{RecordError, RecordRef};
 use crate::row;
-use crate::scan::{self, Found, Scanned};
+use crate::scan::{self, Scan, Scanned};
 use crate::star::Collapser;
+use crate::structure::{Dispatch, Padded};
 
 /// Events longer than this are rejected: offsets inside them have 32 bits.
 const EVENT_BYTES_MAX: usize = u32::MAX as usize - 1;
@@ -124,7 +125,7 @@ impl Pool {
 #[derive(Default)]
 pub struct State {
     pub memory: Memory,
-    pub found: Found,
+    pub scan: Scan,
     pub collapser: Collapser,
     /// The ranges to leave out of the event for `*`, and the epoch that they are of.
     pub cuts: (Vec<(usize, usize)>, u32),
@@ -132,8 +133,6 @@ pub struct State {
     pub operands: Vec<condition::Known>,
     pub groups: Vec<u32>,
     pub matched: Vec<u32>,
-    /// By path: what this event counted.
-    pub flags: Vec<Flags>,
     pub fields: Vec<FieldCounts>,
     pub rules: Vec<RuleCounts>,
     pub outputs: Outputs,
@@ -141,16 +140,17 @@ pub struct State {
     pub rows: Vec<row::Known>,
     /// The event with its line ends replaced by spaces.
     pub one_line: Vec<u8>,
+    /// A copy of an event that ends where nothing may be read behind it.
+    padded: Vec<u8>,
 }
 
 /// NDJSON: blank lines are passed over but numbered.
 pub fn run_lines(program: &Program, pool: &Pool, batch: &[u8]) -> Batch {
     let mut run = Run::new(program, pool);
-    let utf8 = simdutf8::basic::from_utf8(batch).is_ok();
     let mut start = 0;
     let ends = memchr::memchr_iter(b'\n', batch).chain(std::iter::once(batch.len()));
     for (index, end) in ends.enumerate() {
-        run.event(Position { index, start, end }, &batch[start..end], utf8, Frame::Line { ended: end < batch.len() });
+        run.event(Position { index, start, end }, batch, Frame::Line { ended: end < batch.len() });
         start = end + 1;
     }
     run.finish()
@@ -160,7 +160,7 @@ pub fn run_lines(program: &Program, pool: &Pool, batch: &[u8]) -> Batch {
 pub fn run_items(program: &Program, pool: &Pool, items: &[&[u8]]) -> Batch {
     let mut run = Run::new(program, pool);
     for (index, item) in items.iter().enumerate() {
-        run.event(Position { index, start: 0, end: item.len() }, item, false, Frame::Item);
+        run.event(Position { index, start: 0, end: item.len() }, item, Frame::Item);
     }
     run.finish()
 }
@@ -188,7 +188,7 @@ pub fn run_records(program: &Program, pool: &Pool, batch: &[u8], origin: Origin)
         }
         record.snapshot = origin.snapshot;
         let payload = record.payload;
-        run.event(Position { index, start: end - payload.len(), end }, payload, false, Frame::Record(&record));
+        run.event(Position { index, start: end - payload.len(), end }, batch, Frame::Record(&record));
         at = end;
         index += 1;
     }
@@ -202,6 +202,7 @@ pub fn run_records(program: &Program, pool: &Pool, batch: &[u8], origin: Origin)
 pub struct Run<'p> {
     pub program: &'p Program,
     pub pool: &'p Pool,
+    dispatch: Dispatch,
     pub state: State,
     pub batch: Batch,
     pub error: Option<RecordError>,
@@ -233,13 +234,12 @@ impl<'p> Run<'p> {
     fn new(program: &'p Program, pool: &'p Pool) -> Self {
         let mut state = pool.take();
         state.fields.resize(program.paths.len(), FieldCounts::default());
-        state.flags.resize(program.paths.len(), Flags::default());
         state.rules.resize(program.rules.len(), RuleCounts::default());
         state.rows.resize(program.rows.shared(), row::Known::default());
         state.outputs = pool.outputs.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
         state.outputs.begin(program.datasets.len());
         state.operands.resize(program.index.blocks.operands.len(), condition::Known::default());
-        Run { program, pool, state, batch: Batch::default(), error: None }
+        Run { program, pool, dispatch: Dispatch::of_machine(), state, batch: Batch::default(), error: None }
     }
 
     fn finish(mut self) -> Batch {
@@ -253,12 +253,15 @@ impl<'p> Run<'p> {
         self.batch
     }
 
-    fn event(&mut self, position: Position, text: &[u8], utf8: bool, frame: Frame) {
-        if !matches!(frame, Frame::Record(_)) && text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
+    /// The event at this position of a batch or item.
+    fn event(&mut self, position: Position, batch: &[u8], frame: Frame) {
+        let text = &batch[position.start..position.end];
+        let white = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        if !matches!(frame, Frame::Record(_)) && text.first().is_none_or(white) && text.iter().all(white) {
             return;
         }
         self.batch.events += 1;
-        let (reason, offset) = match self.scan(text, utf8) {
+        let (reason, offset) = match self.scan(position, batch) {
             Ok(Scanned::Object(span)) => {
                 let (start, bytes) = (position.start + span.start, span.end - span.start);
                 let (header, whole) = match frame {
@@ -275,22 +278,21 @@ impl<'p> Run<'p> {
         self.batch.rejects.push(Reject { position, reason, offset });
     }
 
-    fn scan(&mut self, text: &[u8], utf8: bool) -> Result<Scanned, Option<Malformed>> {
-        if text.len() > EVENT_BYTES_MAX {
+    fn scan(&mut self, position: Position, batch: &[u8]) -> Result<Scanned, Option<Malformed>> {
+        if position.end - position.start > EVENT_BYTES_MAX {
             return Err(None);
         }
-        let mut scan = || -> Parsed<Scanned> {
-            if !utf8 {
-                json::check_utf8(text)?;
-            }
-            scan::scan(&self.program.trie, text, &mut self.state.found, &mut self.state.one_line)
+        let State { scan, padded, memory, .. } = &mut self.state;
+        let text = match Padded::within(batch, position.start, position.end) {
+            Some(text) => text,
+            None => Padded::copied(&batch[position.start..position.end], padded),
         };
-        scan().map_err(Some)
+        scan::scan(&self.program.trie, text, self.dispatch, scan, &mut memory.slots).map_err(Some)
     }
 
     fn object(&mut self, event: Event) {
         let range = &event.text[event.span.start..event.span.end];
-        if memchr::memchr2(b'\n', b'\r', range).is_none() {
+        if !self.state.scan.white() || memchr::memchr2(b'\n', b'\r', range).is_none() {
             return self.apply(event);
         }
         let mut one_line = std::mem::take(&mut self.state.one_line);
@@ -319,11 +321,18 @@ impl<'p> Run<'p> {
         self.state.matched = matched;
     }
 
-    /// Reads every field that a rule names, and counts.
+    /// Reads the fields whose values are not simply taken as they are, and counts.
     fn read(&mut self, text: &[u8]) {
-        let State { memory, found, fields, .. } = &mut self.state;
+        let State { memory, fields, .. } = &mut self.state;
         let program = self.program;
-        found.for_each(|node, span| {
+        let mut unusual = std::mem::take(&mut memory.slots.unusual);
+        if unusual.len() > 1 {
+            // Where keys are repeated, a node may stand here twice, or no longer be there.
+            unusual.sort_unstable();
+            unusual.dedup();
+        }
+        for &node in &unusual {
+            let Some(slot) = memory.slots.get(node) else { continue };
             let mut flags = Flags::default();
             let readings = &program.readings_of[node as usize];
             for (number, reading) in readings {
@@ -334,7 +343,7 @@ impl<'p> Run<'p> {
                     flags: Flags::default(),
                     members: &mut memory.members,
                 };
-                let value = reader.read(span, reading.shape);
+                let value = reader.read(slot.span(), reading.shape);
                 flags.coerced |= reader.flags.coerced;
                 flags.type_error |= reader.flags.type_error;
                 memory.readings[*number as usize] = (value, memory.epoch);
@@ -346,6 +355,7 @@ impl<'p> Run<'p> {
                 counts.coerced += flags.coerced as u64;
                 counts.type_errors += flags.type_error as u64;
             }
-        });
+        }
+        memory.slots.unusual = unusual;
     }
 }

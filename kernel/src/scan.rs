@@ -1,155 +1,12 @@
-//! One validating pass over an event that keeps the spans of the paths that rules name.
+//! One validating pass over an event that keeps the places of the values that rules name.
+//!
+//! The structure of the line is found first; the walk over it checks the grammar, numbers and words.
 
-use crate::json::{Cursor, Kind, Parsed, Span};
-use crate::keys::{self, KeyTable};
-use crate::read::find_key;
-
-/// The paths that rules name, as a tree of keys. Nodes are numbered so that what is below a node follows it; 0 is the event.
-#[derive(Debug)]
-pub struct Trie {
-    nodes: Vec<TrieNode>,
-}
-
-#[derive(Debug)]
-struct TrieNode {
-    keys: KeyTable,
-    children: Vec<u32>,
-    /// The first node that is not below this one.
-    end: u32,
-    wanted: bool,
-}
-
-impl Trie {
-    /// The tree of these paths, and the node of each.
-    pub fn new(paths: &[Vec<String>]) -> (Trie, Vec<u32>) {
-        let mut order: Vec<usize> = (0..paths.len()).collect();
-        order.sort_by(|a, b| paths[*a].cmp(&paths[*b]));
-        let mut names: Vec<Vec<&str>> = vec![Vec::new()];
-        let mut nodes = vec![TrieNode { keys: KeyTable::default(), children: Vec::new(), end: 0, wanted: false }];
-        let mut ends = vec![0; paths.len()];
-        let mut open: Vec<(u32, &str)> = Vec::new();
-        for number in order {
-            let path = &paths[number];
-            let shared = open.iter().zip(path).take_while(|((_, known), key)| known == key).count();
-            for (node, _) in open.drain(shared..) {
-                nodes[node as usize].end = names.len() as u32;
-            }
-            for key in &path[shared..] {
-                let node = nodes.len() as u32;
-                let parent = open.last().map_or(0, |(parent, _)| *parent as usize);
-                nodes[parent].children.push(node);
-                names[parent].push(key);
-                nodes.push(TrieNode { keys: KeyTable::default(), children: Vec::new(), end: 0, wanted: false });
-                names.push(Vec::new());
-                open.push((node, key));
-            }
-            let node = open.last().map_or(0, |(node, _)| *node);
-            nodes[node as usize].wanted = true;
-            ends[number] = node;
-        }
-        let count = nodes.len() as u32;
-        for (node, names) in nodes.iter_mut().zip(names) {
-            node.keys = KeyTable::new(names.into_iter());
-            node.end = if node.end == 0 { count } else { node.end };
-        }
-        (Trie { nodes }, ends)
-    }
-}
-
-/// What a scan found: a place for every node of the tree, valid where its epoch is the event's.
-#[derive(Debug, Default)]
-pub struct Found {
-    places: Vec<(Span, u32)>,
-    epoch: u32,
-    /// The nodes that rules name and that the event has; one may stand twice, and may be gone, where keys were repeated.
-    present: Vec<u32>,
-    /// The objects that are open around the one being walked: their node, and how many keys of it were met.
-    open: Vec<(u32, usize)>,
-    repeated: bool,
-    layout: Layout,
-}
-
-/// By node and place in its object: the key that stood there in the last event. Events of one producer have their keys in one
-/// order, so a comparison mostly takes the place of finding where a key ends and of looking it up.
-#[derive(Debug, Default)]
-struct Layout {
-    guesses: Vec<Vec<Guess>>,
-}
-
-#[derive(Debug, Default)]
-struct Guess {
-    words: (u64, u64),
-    /// `"key":`
-    label: Vec<u8>,
-    /// The number of the key in its table; none where no rule names it.
-    index: Option<u32>,
-}
-
-/// Objects with more keys, and keys that are longer, are looked up without a guess.
-const GUESSES_MAX: usize = 64;
-const LABEL_BYTES_MAX: usize = 64;
-
-impl Layout {
-    /// The key at `at`, if it is the one that stood at this place in the last event: the offset behind its colon, and its number.
-    #[inline(always)]
-    fn guess(&self, node: u32, place: usize, text: &[u8], at: usize) -> Option<(usize, Option<u32>)> {
-        let guess = self.guesses[node as usize].get(place)?;
-        let end = at + guess.label.len();
-        let piece = text.get(at..end)?;
-        let same = !piece.is_empty() && keys::words(piece) == guess.words && (piece.len() <= 16 || *piece == *guess.label);
-        same.then_some((end, guess.index))
-    }
-
-    fn learn(&mut self, node: u32, place: usize, key: &[u8], index: Option<u32>) {
-        let guesses = &mut self.guesses[node as usize];
-        if place >= GUESSES_MAX || key.len() >= LABEL_BYTES_MAX {
-            return;
-        }
-        if place >= guesses.len() {
-            guesses.resize_with(place + 1, Guess::default);
-        }
-        let guess = &mut guesses[place];
-        guess.label.clear();
-        guess.label.extend_from_slice(key);
-        guess.label.push(b':');
-        guess.words = keys::words(&guess.label);
-        guess.index = index;
-    }
-}
-
-const NOWHERE: Span = Span { start: 0, end: 0, kind: Kind::Null };
-
-impl Found {
-    /// Makes ready for the next event.
-    fn begin(&mut self, nodes: usize) {
-        if self.places.len() != nodes || self.epoch == u32::MAX {
-            self.places.clear();
-            self.places.resize(nodes, (NOWHERE, 0));
-            self.layout.guesses.clear();
-            self.layout.guesses.resize_with(nodes, Vec::new);
-            self.epoch = 0;
-        }
-        self.epoch += 1;
-        self.present.clear();
-        self.open.clear();
-        self.repeated = false;
-    }
-
-    /// Calls `each` with every node that rules name and that the event has.
-    #[inline(always)]
-    pub fn for_each(&mut self, mut each: impl FnMut(u32, Span)) {
-        if self.repeated {
-            self.present.sort_unstable();
-            self.present.dedup();
-        }
-        for &node in &self.present {
-            let (span, epoch) = self.places[node as usize];
-            if epoch == self.epoch {
-                each(node, span);
-            }
-        }
-    }
-}
+use crate::json::{Cursor, Kind, Malformed, Parsed, Reason, Span, unescape_key};
+use crate::layout::{Layout, NONE};
+use crate::slots::{Slot, Slots, Tag};
+use crate::structure::{Dispatch, Padded, Structure};
+use crate::trie::Trie;
 
 /// What an event's text turned out to be.
 pub enum Scanned {
@@ -158,159 +15,507 @@ pub enum Scanned {
     Other(Span),
 }
 
-/// Checks one event from its first byte to its last and finds its fields. `text` must be UTF-8. Depth costs no stack.
-pub fn scan(trie: &Trie, text: &[u8], found: &mut Found, spare: &mut Vec<u8>) -> Parsed<Scanned> {
-    found.begin(trie.nodes.len());
-    let mut cursor = Cursor::new(text);
-    cursor.space();
-    if cursor.peek() != Some(b'{') {
-        let value = cursor.value()?;
-        cursor.end()?;
-        return Ok(Scanned::Other(value));
-    }
-    let start = cursor.at;
-    if walk(trie, text, &mut cursor, found, spare).is_none() {
-        return Err(cursor.malformed());
-    }
-    let end = cursor.at;
-    cursor.end()?;
-    Ok(Scanned::Object(Span { start, end, kind: Kind::Object }))
+/// Memory for scanning, and what is known of the last event beside its slots.
+#[derive(Debug, Default)]
+pub struct Scan {
+    structure: Structure,
+    layout: Layout,
+    frames: Vec<Frame>,
+    levels: Vec<bool>,
+    name: Vec<u8>,
+    repeats: Repeats,
+    /// The trie that all this is of.
+    trie: u64,
 }
 
-/// Walks the object that the cursor stands on, and those inside it that the tree has nodes below.
-fn walk(trie: &Trie, text: &[u8], cursor: &mut Cursor, found: &mut Found, spare: &mut Vec<u8>) -> Option<()> {
-    let mut node = 0u32;
-    let mut place = 0;
-    let mut more = cursor.enter(b'{', b'}').ok()?;
-    loop {
-        while !more {
-            let Some(parent) = found.open.pop() else { return Some(()) };
-            found.places[node as usize].0.end = cursor.at;
-            (node, place) = parent;
-            more = cursor.skip_comma(b'}')?;
-        }
-        let here = &trie.nodes[node as usize];
-        let index = match found.layout.guess(node, place, text, cursor.at) {
-            Some((end, index)) => {
-                cursor.at = end;
-                index
-            }
-            None => {
-                let key = cursor.skip_key()?;
-                let index = find_key(&here.keys, text, key, spare);
-                found.layout.learn(node, place, &text[key.start..key.end], index);
-                index
-            }
-        };
-        place += 1;
-        let Some(index) = index else {
-            cursor.skip_value()?;
-            more = cursor.skip_comma(b'}')?;
-            continue;
-        };
-        let child = here.children[index as usize];
-        let below = &trie.nodes[child as usize];
-        if found.places[child as usize].1 == found.epoch {
-            found.repeated = true;
-            for place in &mut found.places[child as usize..below.end as usize] {
-                place.1 = 0;
-            }
-        }
-        if below.wanted {
-            found.present.push(child);
-        }
-        if !below.keys.is_empty() {
-            cursor.space();
-            if cursor.peek() == Some(b'{') {
-                found.places[child as usize] = (Span { start: cursor.at, end: 0, kind: Kind::Object }, found.epoch);
-                found.open.push((node, place));
-                (node, place) = (child, 0);
-                more = cursor.enter(b'{', b'}').ok()?;
-                continue;
-            }
-        }
-        found.places[child as usize] = (cursor.skip_value()?, found.epoch);
-        more = cursor.skip_comma(b'}')?;
+/// What must be looked at to know whether the event has repeated keys.
+#[derive(Debug, Default)]
+struct Repeats {
+    /// Objects whose keys are not known to differ: node and number of keys.
+    unproven: Vec<(u32, usize)>,
+    /// Values with objects whose keys nobody looked at.
+    unexamined: Vec<(usize, usize)>,
+    suspected: bool,
+}
+
+/// An object that is open around the one being walked.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    node: u32,
+    place: usize,
+    plain: bool,
+}
+
+/// Checks one event from its first byte to its last and finds its fields. Depth costs no stack.
+pub fn scan(trie: &Trie, text: Padded, dispatch: Dispatch, scan: &mut Scan, slots: &mut Slots) -> Parsed<Scanned> {
+    slots.begin(trie.nodes.len(), scan.trie != trie.id);
+    if scan.trie != trie.id {
+        scan.trie = trie.id;
+        scan.layout.begin(trie.nodes.len());
     }
+    scan.frames.clear();
+    scan.repeats.unproven.clear();
+    scan.repeats.unexamined.clear();
+    scan.repeats.suspected = false;
+    if scan.structure.find(text, dispatch) {
+        let tokens = Tokens { text, positions: scan.structure.positions(), structure: &scan.structure };
+        let (layout, repeats) = (&mut scan.layout, &mut scan.repeats);
+        let mut walk = Walk {
+            trie,
+            tokens,
+            layout,
+            slots,
+            frames: &mut scan.frames,
+            levels: &mut scan.levels,
+            name: &mut scan.name,
+            repeats,
+        };
+        if let Some(span) = walk.event() {
+            return Ok(Scanned::Object(span));
+        }
+    }
+    refusal(text.text())
+}
+
+/// Why the walk refused the text: it does not say. Or it is no object.
+#[cold]
+#[inline(never)]
+fn refusal(text: &[u8]) -> Parsed<Scanned> {
+    crate::json::check_utf8(text)?;
+    let mut cursor = Cursor::new(text);
+    let span = cursor.value()?;
+    cursor.end()?;
+    debug_assert!(span.kind != Kind::Object, "well-formed, but refused: {}", String::from_utf8_lossy(text));
+    if span.kind == Kind::Object {
+        return Err(Malformed { reason: Reason::UnexpectedByte, at: span.start });
+    }
+    Ok(Scanned::Other(span))
+}
+
+impl Scan {
+    /// Whether the last event may have repeated keys. `certain` looks at a value that the walk passed over.
+    pub fn may_repeat(&mut self, mut certain: impl FnMut(usize, usize) -> bool) -> bool {
+        let Scan { repeats, layout, .. } = self;
+        repeats.suspected
+            || repeats.unproven.iter().any(|(node, count)| !layout.prove_distinct(*node, *count))
+            || repeats.unexamined.iter().any(|(start, end)| certain(*start, *end))
+    }
+
+    /// Whether the last event has white space outside of strings.
+    pub fn white(&self) -> bool {
+        self.structure.white
+    }
+}
+
+/// The structure of the text. A position is looked at only if it is less than `SENTINELS` behind the last one.
+#[derive(Clone, Copy)]
+struct Tokens<'a> {
+    text: Padded<'a>,
+    positions: &'a [u32],
+    structure: &'a Structure,
+}
+
+impl Tokens<'_> {
+    #[inline(always)]
+    fn position(self, at: usize) -> usize {
+        debug_assert!(at < self.positions.len());
+        // SAFETY: every walk over tokens compares `at` with their number once for each value it takes, and goes at most four
+        // tokens further before it does so again; there are eight sentinels.
+        unsafe { *self.positions.get_unchecked(at) as usize }
+    }
+
+    #[inline(always)]
+    fn byte(self, at: usize) -> u8 {
+        self.text.byte(self.position(at))
+    }
+
+    #[inline(always)]
+    fn over(self, at: usize) -> bool {
+        at >= self.structure.count()
+    }
+
+    /// Where the value that begins at `start` ends, if the next token is `next`.
+    #[inline(always)]
+    fn end(self, start: usize, next: usize) -> usize {
+        let mut end = self.position(next);
+        while end > start && matches!(self.text.byte(end - 1), b' ' | b'\t' | b'\n' | b'\r') {
+            end -= 1;
+        }
+        end
+    }
+
+    #[inline(always)]
+    fn text_tag(self, start: usize, end: usize) -> Tag {
+        if !self.structure.escapes { Tag::Text } else { self.escaped_tag(start, end) }
+    }
+
+    #[inline(never)]
+    fn escaped_tag(self, start: usize, end: usize) -> Tag {
+        match (self.structure.escaped(start, end), self.structure.surrogates) {
+            (false, _) => Tag::Text,
+            (true, false) => Tag::EscapedText,
+            (true, true) => Tag::SurrogateText,
+        }
+    }
+
+    /// A number or a word.
+    #[inline(always)]
+    fn scalar(self, start: usize, end: usize) -> Option<Tag> {
+        let is = |word: &[u8; 4]| self.text.bytes::<4>(start) == *word;
+        match self.text.byte(start) {
+            b'-' | b'0'..=b'9' => self.number(start, end),
+            b't' if end - start == 4 && is(b"true") => Some(Tag::True),
+            b'f' if end - start == 5 && is(b"fals") && self.text.byte(start + 4) == b'e' => Some(Tag::False),
+            b'n' if end - start == 4 && is(b"null") => Some(Tag::Null),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn number(self, start: usize, end: usize) -> Option<Tag> {
+        let length = end - start;
+        if length > 16 {
+            return number(&self.text.text()[start..end]);
+        }
+        let bytes = self.text.bytes::<16>(start);
+        let others = !digits(&bytes) & ((1 << length) - 1);
+        let leading_zero = bytes[0] == b'0';
+        if others == 0 {
+            return if leading_zero && length > 1 { None } else { Some(Tag::Integer) };
+        }
+        let point = others.trailing_zeros() as usize;
+        let simple = others & (others - 1) == 0 && bytes[point] == b'.' && point > 0 && point + 1 < length;
+        if simple && (!leading_zero || point == 1) {
+            return Some(Tag::Decimal);
+        }
+        number(&self.text.text()[start..end])
+    }
+}
+
+/// A bit for every byte that is a digit.
+#[inline(always)]
+fn digits(bytes: &[u8; 16]) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::*;
+        // SAFETY: SSE2 is part of x86-64, and there are 16 bytes to load, at any alignment.
+        unsafe {
+            let from_zero = _mm_sub_epi8(_mm_loadu_si128(bytes.as_ptr().cast()), _mm_set1_epi8(b'0' as i8));
+            _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(from_zero, _mm_set1_epi8(9)), from_zero)) as u32
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        bytes.iter().rev().fold(0, |bits, byte| bits << 1 | byte.is_ascii_digit() as u32)
+    }
+}
+
+/// Any number, by the grammar of RFC 8259.
+#[inline(never)]
+fn number(text: &[u8]) -> Option<Tag> {
+    let mut cursor = Cursor::new(text);
+    cursor.value().ok()?;
+    if cursor.at != text.len() {
+        return None;
+    }
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    if unsigned.iter().all(u8::is_ascii_digit) {
+        let small = unsigned.len() <= 18 && text != b"-0";
+        return Some(if small { Tag::Integer } else { Tag::Number });
+    }
+    let exponent = text.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    Some(if exponent || text.len() >= 300 { Tag::Number } else { Tag::Decimal })
+}
+
+/// A walk over the tokens of one event.
+struct Walk<'w> {
+    trie: &'w Trie,
+    tokens: Tokens<'w>,
+    layout: &'w mut Layout,
+    slots: &'w mut Slots,
+    frames: &'w mut Vec<Frame>,
+    levels: &'w mut Vec<bool>,
+    name: &'w mut Vec<u8>,
+    repeats: &'w mut Repeats,
+}
+
+/// Tags of items of a list that nobody takes as they are.
+const NESTED_ITEM: u16 = 1 << 15;
+
+impl Walk<'_> {
+    /// The event's object, if the text is one.
+    fn event(&mut self) -> Option<Span> {
+        let tokens = self.tokens;
+        if tokens.over(0) || tokens.byte(0) != b'{' {
+            return None;
+        }
+        let count = tokens.structure.count();
+        if self.members()? != count {
+            return None;
+        }
+        Some(Span { start: tokens.position(0), end: tokens.position(count - 1) + 1, kind: Kind::Object })
+    }
+
+    /// Walks the object of the first token and all objects inside it; the number of the token behind it.
+    fn members(&mut self) -> Option<usize> {
+        let tokens = self.tokens;
+        let tight = !tokens.structure.white;
+        let mut at = 1;
+        let mut here = Frame { node: 0, place: 0, plain: tight };
+        let mut closed = tokens.byte(at) == b'}';
+        loop {
+            if !closed {
+                let child = match self.layout.guess(here.node, here.place, tokens.text, tokens.position(at)) {
+                    Some(child) => child,
+                    None => self.key(here, at)?,
+                };
+                let start = tokens.position(at + 2);
+                at += 3;
+                let first = tokens.text.byte(start);
+                if first == b'"' {
+                    let end = tokens.end(start, at);
+                    self.put(&mut here, child, start, end, tokens.text_tag(start, end));
+                } else if first == b'{' {
+                    if let Some(node) = self.enter(&mut here, child, start) {
+                        self.frames.push(here);
+                        here = Frame { node, place: 0, plain: tight };
+                        closed = tokens.byte(at) == b'}';
+                        if !closed {
+                            if tokens.over(at) {
+                                return None;
+                            }
+                            continue;
+                        }
+                    } else {
+                        at = self.container(at - 1)?;
+                        here.plain = false;
+                    }
+                } else if first == b'[' {
+                    at = self.take_list(&mut here, child, at, tight)?;
+                } else {
+                    let end = tokens.end(start, at);
+                    let tag = tokens.scalar(start, end)?;
+                    self.put(&mut here, child, start, end, tag);
+                }
+            }
+            loop {
+                if tokens.over(at) {
+                    return None;
+                }
+                match tokens.byte(at) {
+                    b',' if !closed => break,
+                    b'}' => {}
+                    _ => return None,
+                }
+                let end = tokens.position(at) + 1;
+                at += 1;
+                here.place += !closed as usize;
+                if !self.layout.distinct(here.node, here.place) {
+                    self.repeats.unproven.push((here.node, here.place));
+                }
+                let Some(outer) = self.frames.pop() else { return Some(at) };
+                let inner = std::mem::replace(&mut here, outer);
+                here.plain &= self.leave(inner, end);
+                closed = false;
+            }
+            at += 1;
+            here.place += 1;
+        }
+    }
+
+    /// Takes a value. Where the key is repeated, what was found before is forgotten.
+    #[inline(always)]
+    fn put(&mut self, here: &mut Frame, child: u32, start: usize, end: usize, tag: Tag) {
+        if child == NONE {
+            here.plain = false;
+            return;
+        }
+        let epoch = self.slots.epoch;
+        if self.slots.list[child as usize].epoch == epoch {
+            self.repeated(here, child);
+        }
+        self.slots.list[child as usize] = Slot { start: start as u32, end: end as u32, epoch, tag };
+        let marks = &self.trie.marks[child as usize];
+        if marks.plain & tag.bit() == 0 {
+            self.slots.unusual.push(child);
+        }
+        here.plain &= marks.plain_inside & tag.bit() != 0;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn repeated(&mut self, here: &mut Frame, child: u32) {
+        here.plain = false;
+        self.repeats.suspected = true;
+        let below = child as usize..self.trie.nodes[child as usize].end as usize;
+        self.slots.list[below].iter_mut().for_each(|slot| slot.epoch = 0);
+    }
+
+    /// A key that was not guessed: its node.
+    #[inline(never)]
+    fn key(&mut self, here: Frame, at: usize) -> Option<u32> {
+        let tokens = self.tokens;
+        if tokens.byte(at) != b'"' || tokens.byte(at + 1) != b':' {
+            return None;
+        }
+        let start = tokens.position(at);
+        let end = tokens.end(start, at + 1);
+        let text = tokens.text.text();
+        let escaped = tokens.text_tag(start, end) != Tag::Text;
+        let name = if escaped {
+            self.name.clear();
+            unescape_key(&text[start..end], self.name);
+            &self.name[..]
+        } else {
+            text.get(start + 1..end - 1)?
+        };
+        let mut child = NONE;
+        if let Some(node) = self.trie.nodes.get(here.node as usize)
+            && let Some(index) = node.keys.find(name)
+        {
+            child = node.children[index as usize];
+        }
+        let label = &text[start..tokens.position(at + 2)];
+        self.layout.learn(here.node, here.place, label, hash(name), child);
+        Some(child)
+    }
+
+    /// The node to walk an object with, if it is to be walked.
+    #[inline(always)]
+    fn enter(&mut self, here: &mut Frame, child: u32, start: usize) -> Option<u32> {
+        if child == NONE {
+            return self.layout.unnamed(here.node, here.place);
+        }
+        // Where it ends, and whether it is plain inside, is known later.
+        self.put(here, child, start, start, Tag::Object);
+        Some(child)
+    }
+
+    /// An object ends; whether it is plain for what is around it.
+    #[inline(always)]
+    fn leave(&mut self, inner: Frame, end: usize) -> bool {
+        let Some(marks) = self.trie.marks.get(inner.node as usize) else { return false };
+        self.slots.list[inner.node as usize].end = end as u32;
+        if marks.whole & !inner.plain {
+            self.slots.unusual.push(inner.node);
+        }
+        inner.plain | !marks.whole_inside
+    }
+
+    /// Takes the list that begins before a token; the token behind it.
+    #[inline(always)]
+    fn take_list(&mut self, here: &mut Frame, child: u32, at: usize, tight: bool) -> Option<usize> {
+        let (next, items) = self.list(at)?;
+        let (start, end) = (self.tokens.position(at - 1), self.tokens.position(next - 1) + 1);
+        self.put(here, child, start, end, Tag::Array);
+        if let Some(marks) = self.trie.marks.get(child as usize)
+            && marks.plain_items != 0
+            && (items & !marks.plain_items != 0 || !tight)
+        {
+            here.plain = false;
+            self.slots.unusual.push(child);
+        }
+        Some(next)
+    }
+
+    /// Walks a list from behind its bracket: the token behind it, and the tags of its items.
+    #[inline(always)]
+    fn list(&mut self, mut at: usize) -> Option<(usize, u16)> {
+        let tokens = self.tokens;
+        let mut items = 0;
+        if tokens.byte(at) == b']' {
+            return Some((at + 1, items));
+        }
+        loop {
+            if tokens.over(at) {
+                return None;
+            }
+            let start = tokens.position(at);
+            at += 1;
+            items |= match tokens.text.byte(start) {
+                b'"' => tokens.text_tag(start, tokens.end(start, at)).bit(),
+                b'{' | b'[' => {
+                    at = self.container(at - 1)?;
+                    NESTED_ITEM
+                }
+                _ => tokens.scalar(start, tokens.end(start, at))?.bit(),
+            };
+            match tokens.byte(at) {
+                b',' => at += 1,
+                b']' => return Some((at + 1, items)),
+                _ => return None,
+            }
+        }
+    }
+
+    /// Passes over an object or a list; the token behind it.
+    #[inline(never)]
+    fn container(&mut self, first: usize) -> Option<usize> {
+        let tokens = self.tokens;
+        let mut at = first;
+        let mut objects = false;
+        self.levels.clear();
+        'open: loop {
+            let mut object = tokens.byte(at) == b'{';
+            objects |= object;
+            self.levels.push(object);
+            at += 1;
+            let mut closed = tokens.byte(at) == close(object);
+            loop {
+                if tokens.over(at) {
+                    return None;
+                }
+                if closed {
+                    at += 1;
+                    self.levels.pop();
+                    let Some(outer) = self.levels.last() else { break 'open };
+                    object = *outer;
+                    match tokens.byte(at) {
+                        b',' => at += 1,
+                        byte if byte == close(object) => continue,
+                        _ => return None,
+                    }
+                }
+                if object {
+                    if tokens.byte(at) != b'"' || tokens.byte(at + 1) != b':' {
+                        return None;
+                    }
+                    at += 2;
+                }
+                let start = tokens.position(at);
+                match tokens.text.byte(start) {
+                    b'{' | b'[' => continue 'open,
+                    b'"' => {}
+                    _ => {
+                        tokens.scalar(start, tokens.end(start, at + 1))?;
+                    }
+                }
+                at += 1;
+                closed = tokens.byte(at) == close(object);
+                if !closed {
+                    if tokens.byte(at) != b',' {
+                        return None;
+                    }
+                    at += 1;
+                }
+            }
+        }
+        if objects {
+            self.repeats.unexamined.push((tokens.position(first), tokens.position(at - 1) + 1));
+        }
+        Some(at)
+    }
+}
+
+#[inline(always)]
+fn close(object: bool) -> u8 {
+    if object { b'}' } else { b']' }
+}
+
+/// FNV-1a: keys that were not guessed are few.
+fn hash(name: &[u8]) -> u32 {
+    name.iter().fold(0x811C_9DC5, |hash, byte| (hash ^ *byte as u32).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(paths: &[&str], text: &str) -> Vec<(String, String)> {
-        let paths: Vec<Vec<String>> = paths.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect();
-        let (trie, nodes) = Trie::new(&paths);
-        let mut found = Found::default();
-        let mut out = Vec::new();
-        for _ in 0..2 {
-            out.clear();
-            scan(&trie, text.as_bytes(), &mut found, &mut Vec::new()).unwrap();
-            found.for_each(|node, span| {
-                let path = nodes.iter().position(|known| *known == node).unwrap();
-                out.push((paths[path].join("."), text[span.start..span.end].to_owned()));
-            });
-        }
-        out.sort();
-        out
-    }
-
-    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected.iter().map(|(path, text)| (path.to_string(), text.to_string())).collect()
-    }
-
-    #[test]
-    fn finds_the_paths() {
-        let text = r#" {"a":{"b":1,"c":{"d":"x"},"z":[{"a":1}]},"e" : [1], "ab":true} "#;
-        let paths = ["a", "a.b", "a.c.d", "e", "a.q", "a.b.c", "ab"];
-        let expected =
-            [("a", r#"{"b":1,"c":{"d":"x"},"z":[{"a":1}]}"#), ("a.b", "1"), ("a.c.d", r#""x""#), ("ab", "true"), ("e", "[1]")];
-        assert_eq!(found(&paths, text), pairs(&expected));
-    }
-
-    #[test]
-    fn the_last_of_repeated_keys_counts_with_all_below_it() {
-        let text = r#"{"a":{"b":1,"c":2},"\u0061":{"c":3,"c":4}}"#;
-        assert_eq!(found(&["a.b", "a.c"], text), pairs(&[("a.c", "4")]));
-        assert_eq!(found(&["a.b", "a.c"], r#"{"a":{"b":1,"c":2},"a":7}"#), pairs(&[]));
-        assert_eq!(found(&["a.b"], r#"{"a":7,"a":{"b":{}}}"#), pairs(&[("a.b", "{}")]));
-    }
-
-    #[test]
-    fn a_wrong_guess_changes_nothing() {
-        let paths = ["a", "b.c", "long_key_of_more_than_sixteen_bytes_1", "x"];
-        let (trie, nodes) = Trie::new(&paths.map(|path| path.split('.').map(str::to_owned).collect()));
-        let long = |n: usize| format!(r#""long_key_of_more_than_sixteen_bytes_{n}":{n}"#);
-        let very_long = format!(r#"{{"{}":0,"a":7}}"#, "k".repeat(100));
-        let texts = [
-            (r#"{"a":1,"b":{"c":2},"x":3}"#.to_owned(), vec!["1", "2", "3"]),
-            (r#"{"b":{"c":2},"a":1}"#.to_owned(), vec!["1", "2"]),
-            (r#"{"a" :1, "b":{ "c":2 },"x": 3}"#.to_owned(), vec!["1", "2", "3"]),
-            (r#"{"a":1,"b":3,"y":{"c":4},"x":"s"}"#.to_owned(), vec!["1", "\"s\""]),
-            (format!("{{{},{}}}", long(1), long(2)), vec!["1"]),
-            (format!("{{{},{}}}", long(2), long(1)), vec!["1"]),
-            (very_long, vec!["7"]),
-            (r#"{"":0,"a":8}"#.to_owned(), vec!["8"]),
-        ];
-        let mut found = Found::default();
-        for first in &texts {
-            for (text, expected) in [first].into_iter().chain(&texts) {
-                scan(&trie, text.as_bytes(), &mut found, &mut Vec::new()).unwrap();
-                let mut values = vec![];
-                found.for_each(|node, span| {
-                    values.push((nodes.iter().position(|known| *known == node), &text[span.start..span.end]))
-                });
-                values.sort();
-                assert_eq!(values.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), *expected, "{text}");
-            }
-        }
-        assert!(scan(&trie, br#"{"a":1,"b":{"c":2},"x":}"#, &mut found, &mut Vec::new()).is_err());
-    }
-
-    #[test]
-    fn deep_events_and_deep_paths_cost_no_stack() {
-        let path = vec!["a"; 900].join(".");
-        let text = r#"{"a":"#.repeat(100_000) + "1" + &"}".repeat(100_000);
-        assert_eq!(found(&[&path], &text).len(), 1);
-    }
-}
+mod tests;

@@ -1,0 +1,429 @@
+//! The structure of one line of JSON: where its brackets, colons, commas and values begin, found 64 bytes at a time.
+//!
+//! The method is that of Langdale and Lemire, "Parsing Gigabytes of JSON per Second", VLDB Journal 28 (2019): classify bytes,
+//! tell what is inside of strings by a prefix XOR over the quotes, and write the positions of what is left as a list.
+//! The grammar is not checked here; strings are: that they end, their escapes, and that they have no control character.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
+
+use std::sync::OnceLock;
+
+/// Bytes that may be read behind the end of a text.
+pub const PADDING: usize = 64;
+/// Positions behind the last one, all of them the length of the text, so that a look ahead needs no check.
+pub const SENTINELS: usize = 8;
+const BLOCK: usize = 64;
+/// The environment variable that forces a way of finding structure.
+pub const DISPATCH_VARIABLE: &str = "HEADWATER_DISPATCH";
+
+/// A way of finding structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatch {
+    /// AVX-512 with BW, VBMI and VBMI2, and PCLMULQDQ.
+    Avx512,
+    /// AVX2, BMI2 and PCLMULQDQ.
+    Avx2,
+    /// What every machine of this architecture has.
+    Portable,
+}
+
+impl Dispatch {
+    pub const ALL: [Dispatch; 3] = [Dispatch::Avx512, Dispatch::Avx2, Dispatch::Portable];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Dispatch::Avx512 => "avx512",
+            Dispatch::Avx2 => "avx2",
+            Dispatch::Portable => "portable",
+        }
+    }
+
+    /// Whether this machine can do it.
+    pub fn available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            match self {
+                Dispatch::Avx512 => {
+                    has!("avx512f")
+                        && has!("avx512bw")
+                        && has!("avx512vbmi")
+                        && has!("avx512vbmi2")
+                        && has!("pclmulqdq")
+                        && has!("bmi2")
+                }
+                Dispatch::Avx2 => has!("avx2") && has!("pclmulqdq") && has!("bmi2"),
+                Dispatch::Portable => true,
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            self == Dispatch::Portable
+        }
+    }
+
+    /// The best of this machine, or the one that the environment names, if the machine can do it. Settled once.
+    pub fn of_machine() -> Dispatch {
+        static SETTLED: OnceLock<Dispatch> = OnceLock::new();
+        *SETTLED.get_or_init(|| {
+            let asked = std::env::var(DISPATCH_VARIABLE).unwrap_or_default();
+            let named = Dispatch::ALL.into_iter().find(|each| each.name() == asked && each.available());
+            named.or_else(|| Dispatch::ALL.into_iter().find(|each| each.available())).unwrap_or(Dispatch::Portable)
+        })
+    }
+}
+
+/// A text behind which `PADDING` bytes may be read, whatever they are.
+#[derive(Clone, Copy)]
+pub struct Padded<'a> {
+    text: &'a [u8],
+}
+
+impl<'a> Padded<'a> {
+    /// `batch[start..end]`, if that many bytes of the batch follow it.
+    #[inline(always)]
+    pub fn within(batch: &'a [u8], start: usize, end: usize) -> Option<Padded<'a>> {
+        if batch.len() >= end + PADDING { batch.get(start..end).map(|text| Padded { text }) } else { None }
+    }
+
+    /// A copy of the text in `space`.
+    pub fn copied(text: &[u8], space: &'a mut Vec<u8>) -> Padded<'a> {
+        space.clear();
+        space.extend_from_slice(text);
+        space.resize(text.len() + PADDING, 0);
+        Padded { text: &space[..text.len()] }
+    }
+
+    #[inline(always)]
+    pub fn text(self) -> &'a [u8] {
+        self.text
+    }
+
+    /// The byte at `at`, which may be up to `PADDING - 1` behind the end.
+    #[inline(always)]
+    pub fn byte(self, at: usize) -> u8 {
+        self.bytes::<1>(at)[0]
+    }
+
+    /// The bytes from `at` on. `at + N` may be up to `PADDING` behind the end.
+    #[inline(always)]
+    pub fn bytes<const N: usize>(self, at: usize) -> [u8; N] {
+        debug_assert!(at + N <= self.text.len() + PADDING);
+        // SAFETY: every caller passes an offset of at most the length of the text (a position of its structure) and reads at
+        // most 32 bytes from there on; both constructors hold that 64 bytes behind the text may be read.
+        unsafe { self.text.as_ptr().add(at).cast::<[u8; N]>().read_unaligned() }
+    }
+}
+
+/// What one block of 64 bytes has, a bit a byte.
+pub(crate) struct Masks {
+    quote: u64,
+    backslash: u64,
+    /// Brackets, braces, colons, commas. It may have other control characters too: the grammar has no place for them.
+    operator: u64,
+    white: u64,
+    /// Below 0x20.
+    control: u64,
+    /// 0x80 and up.
+    high: u64,
+    /// Of the text, and not behind its end.
+    inside: u64,
+}
+
+/// The instructions of one way.
+pub(crate) trait Instructions {
+    /// # Safety
+    /// The machine must have the instructions, and 64 bytes must be readable at `block`.
+    unsafe fn classify(block: *const u8) -> Masks;
+
+    /// Every bit becomes the XOR of itself and all below it.
+    /// # Safety
+    /// The machine must have the instructions.
+    unsafe fn prefix_xor(bits: u64) -> u64;
+
+    /// Writes `base` plus the number of each bit that is set; how many.
+    /// # Safety
+    /// The machine must have the instructions, and 64 positions must be writable at `out`.
+    unsafe fn flatten(bits: u64, base: u32, out: *mut u32) -> usize;
+}
+
+/// The structure of a text. The memory is kept from text to text.
+#[derive(Debug, Default)]
+pub struct Structure {
+    positions: Vec<u32>,
+    count: usize,
+    /// By block of 64 bytes: the backslashes that begin an escape.
+    backslashes: Vec<u64>,
+    /// Whether any string has an escape.
+    pub escapes: bool,
+    /// Whether any escape may be of a surrogate.
+    pub surrogates: bool,
+    /// Whether there is white space outside of strings.
+    pub white: bool,
+}
+
+/// Memory beyond this many positions is given back after a text that needed it.
+const KEPT_POSITIONS_MAX: usize = 1 << 20;
+
+impl Structure {
+    /// Finds the structure of a text of less than 4 GiB. False where a string is wrong or the text is not UTF-8.
+    pub fn find(&mut self, text: Padded, dispatch: Dispatch) -> bool {
+        let bytes = text.text.len();
+        if self.positions.capacity() > KEPT_POSITIONS_MAX && bytes < KEPT_POSITIONS_MAX {
+            self.positions = Vec::new();
+            self.backslashes = Vec::new();
+        }
+        self.positions.clear();
+        self.positions.reserve(bytes + BLOCK + SENTINELS);
+        self.backslashes.clear();
+        self.backslashes.reserve(bytes / BLOCK + 1);
+        match dispatch {
+            // SAFETY: a `Dispatch` other than the portable one is only got where the machine can do it (`of_machine`), or by
+            // tests that ask `available` first; the room for positions and blocks was reserved above.
+            #[cfg(target_arch = "x86_64")]
+            Dispatch::Avx512 => unsafe { avx512::find(self, text) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Dispatch::Avx2 => unsafe { avx2::find(self, text) },
+            // SAFETY: as above; every x86-64 has SSE2.
+            #[cfg(target_arch = "x86_64")]
+            _ => unsafe { self.find_with::<sse2::Sse2>(text) },
+            // SAFETY: as above; it uses no instruction that a machine may lack.
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unsafe { self.find_with::<scalar::Scalar>(text) },
+        }
+    }
+
+    /// # Safety
+    /// The machine must have the instructions, and room for `bytes + 64 + SENTINELS` positions and all blocks is reserved.
+    #[inline(always)]
+    unsafe fn find_with<I: Instructions>(&mut self, padded: Padded) -> bool {
+        let text = padded.text;
+        let out = self.positions.as_mut_ptr();
+        let marks = self.backslashes.as_mut_ptr();
+        let mut count = 0;
+        let mut carry = Carry::default();
+        let mut seen = Seen { high_first: usize::MAX, ..Seen::default() };
+        let mut at = 0;
+        while at < text.len() {
+            // SAFETY: at most 63 bytes behind the text are read, which is padded; the room is as the caller holds: a block
+            // adds at most one position a byte, and 64 more may be written than are kept.
+            unsafe {
+                let mut masks = I::classify(text.as_ptr().add(at));
+                let left = text.len() - at;
+                if left < BLOCK {
+                    masks.cut(left);
+                }
+                let escapes = carry.escapes(masks.backslash);
+                marks.add(at / BLOCK).write(escapes.starts);
+                seen.escapes |= escapes.starts;
+                let structural = carry.step::<I>(&masks, escapes.escaped, &mut seen, at);
+                count += I::flatten(structural, at as u32, out.add(count));
+            }
+            at += BLOCK;
+        }
+        // SAFETY: `count` positions and as many marks as there are blocks were written; there is room for the sentinels.
+        unsafe {
+            for sentinel in 0..SENTINELS {
+                out.add(count + sentinel).write(text.len() as u32);
+            }
+            self.positions.set_len(count + SENTINELS);
+            self.backslashes.set_len(text.len().div_ceil(BLOCK));
+        }
+        self.count = count;
+        self.white = seen.white != 0;
+        self.escapes = seen.escapes != 0;
+        self.surrogates = false;
+        if seen.control != 0 || carry.in_string != 0 {
+            return false;
+        }
+        if seen.high_first != usize::MAX && simdutf8::basic::from_utf8(&text[seen.high_first..seen.high_end]).is_err() {
+            return false;
+        }
+        !self.escapes || self.check_escapes(padded)
+    }
+
+    /// Checks every escape. A backslash outside of a string has no place in the grammar.
+    #[inline(never)]
+    fn check_escapes(&mut self, padded: Padded) -> bool {
+        for (block, marks) in self.backslashes.iter().enumerate() {
+            let mut left = *marks;
+            while left != 0 {
+                let at = block * BLOCK + left.trailing_zeros() as usize;
+                left &= left - 1;
+                match padded.byte(at + 1) {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                    b'u' => {
+                        let digits = padded.bytes::<4>(at + 2);
+                        if !digits.iter().all(u8::is_ascii_hexdigit) {
+                            return false;
+                        }
+                        self.surrogates |= matches!(digits[0], b'd' | b'D') && !matches!(digits[1], b'0'..=b'7');
+                    }
+                    _ => return false,
+                }
+            }
+        }
+        true
+    }
+
+    /// How many positions there are.
+    #[inline(always)]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The positions, with the sentinels behind them.
+    #[inline(always)]
+    pub fn positions(&self) -> &[u32] {
+        &self.positions
+    }
+
+    /// Whether there is a backslash in `start..end`.
+    #[inline]
+    pub fn escaped(&self, start: usize, end: usize) -> bool {
+        let (first, last) = (start / BLOCK, (end - 1) / BLOCK);
+        let low = u64::MAX << (start % BLOCK);
+        let high = u64::MAX >> (BLOCK - 1 - (end - 1) % BLOCK);
+        if first == last {
+            return self.backslashes[first] & low & high != 0;
+        }
+        let between = &self.backslashes[first + 1..last];
+        self.backslashes[first] & low != 0 || self.backslashes[last] & high != 0 || between.iter().any(|marks| *marks != 0)
+    }
+}
+
+impl Masks {
+    /// Only the first `bytes` belong to the text; the rest is as white space.
+    #[inline(always)]
+    fn cut(&mut self, bytes: usize) {
+        let valid = (1u64 << bytes) - 1;
+        for mask in [&mut self.quote, &mut self.backslash, &mut self.operator, &mut self.control, &mut self.high] {
+            *mask &= valid;
+        }
+        self.white |= !valid;
+        self.inside = valid;
+    }
+}
+
+/// What goes over from block to block: bit 0, or all bits.
+#[derive(Default)]
+struct Carry {
+    escaped: u64,
+    in_string: u64,
+    scalar: u64,
+}
+
+/// What was seen in any block.
+#[derive(Default)]
+struct Seen {
+    control: u64,
+    white: u64,
+    escapes: u64,
+    high_first: usize,
+    high_end: usize,
+}
+
+impl Carry {
+    /// The structural bits of a block.
+    ///
+    /// # Safety
+    /// The machine must have the instructions.
+    #[inline(always)]
+    unsafe fn step<I: Instructions>(&mut self, masks: &Masks, escaped: u64, seen: &mut Seen, at: usize) -> u64 {
+        let quote = masks.quote & !escaped;
+        // SAFETY: as the caller holds.
+        let in_string = unsafe { I::prefix_xor(quote) } ^ self.in_string;
+        self.in_string = ((in_string as i64) >> 63) as u64;
+        // A string's inside and its closing quote.
+        let tail = in_string ^ quote;
+        let scalar = !(masks.operator | masks.white);
+        let unquoted = scalar & !quote;
+        let follows = unquoted << 1 | self.scalar;
+        self.scalar = unquoted >> 63;
+        seen.control |= masks.control & in_string;
+        seen.white |= masks.white & !in_string & masks.inside;
+        if masks.high != 0 {
+            seen.high_first = seen.high_first.min(at + masks.high.trailing_zeros() as usize);
+            seen.high_end = at + BLOCK - masks.high.leading_zeros() as usize;
+        }
+        (masks.operator | (scalar & !follows)) & !tail
+    }
+
+    /// The backslashes that begin an escape, and the bytes behind them.
+    #[inline(always)]
+    fn escapes(&mut self, backslash: u64) -> Escapes {
+        let mut found = Escapes { starts: 0, escaped: std::mem::take(&mut self.escaped) };
+        let mut left = backslash & !found.escaped;
+        while left != 0 {
+            let start = left & left.wrapping_neg();
+            found.starts |= start;
+            found.escaped |= start << 1;
+            self.escaped = start >> 63;
+            left &= !(start | start << 1);
+        }
+        found
+    }
+}
+
+struct Escapes {
+    starts: u64,
+    escaped: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn positions(text: &[u8], find: impl Fn(&mut Structure, Padded) -> bool) -> (bool, Vec<u32>, bool) {
+        let mut space = Vec::new();
+        let mut structure = Structure::default();
+        let padded = Padded::copied(text, &mut space);
+        structure.positions.reserve(text.len() + BLOCK + SENTINELS);
+        structure.backslashes.reserve(text.len() / BLOCK + 1);
+        let fine = find(&mut structure, padded);
+        (fine, structure.positions[..structure.count].to_vec(), structure.white)
+    }
+
+    /// The positions of JSON-like bytes of every length around a block, on all ways.
+    #[test]
+    fn all_ways_find_the_same() {
+        let bytes = b"\"\"\"\"\\\\{}[]:,,,01a \t\nu\x01\xc3\xa9";
+        let mut state = 7u64;
+        let mut below = |limit: usize| {
+            state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            (state >> 33) as usize % limit
+        };
+        let mut fine = 0;
+        for round in 0..40_000 {
+            let plain = round % 2 == 0;
+            let kinds = if plain { b"\"\"{}[]:,1a     ".as_slice() } else { bytes.as_slice() };
+            let text: Vec<u8> = (0..below(300)).map(|_| kinds[below(kinds.len())]).collect();
+            // SAFETY: it uses no instruction that a machine may lack; `positions` has reserved the room.
+            let expected = positions(&text, |structure, text| unsafe { structure.find_with::<scalar::Scalar>(text) });
+            fine += expected.0 as usize;
+            for way in Dispatch::ALL.into_iter().filter(|way| way.available()) {
+                assert_eq!(positions(&text, |structure, text| structure.find(text, way)), expected, "{way:?} {text:?}");
+            }
+        }
+        assert!((4_000..36_000).contains(&fine), "{fine}");
+    }
+
+    #[test]
+    fn positions_are_those_of_brackets_and_beginnings() {
+        let text = br#" {"a\"{" : [12, true,"b"]} "#;
+        for way in Dispatch::ALL.into_iter().filter(|way| way.available()) {
+            let (fine, found, white) = positions(text, |structure, text| structure.find(text, way));
+            assert!(fine && white);
+            let bytes: Vec<u8> = found.iter().map(|at| text[*at as usize]).collect();
+            assert_eq!(bytes, b"{\":[1,t,\"]}");
+        }
+    }
+}
