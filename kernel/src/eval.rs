@@ -1,5 +1,7 @@
 //! Evaluation for one event: every node at most once, and only when it is asked for.
 
+use std::cmp::Ordering;
+
 use crate::functions::number;
 use crate::json;
 use crate::link::{Call, Node, Program, Set};
@@ -19,7 +21,11 @@ pub struct Memory {
     nodes: Vec<Memo>,
     /// Texts made for this event.
     pub made: Vec<u8>,
-    spare: Vec<u8>,
+    pub spare: Vec<u8>,
+    /// The items of lists made for this event.
+    pub items: Vec<Value>,
+    /// By pattern: what matching needs.
+    pub patterns: Vec<Option<Box<regex_automata::meta::Cache>>>,
     pub members: Vec<(u32, crate::json::Span)>,
     /// The operation that failed first since this was last cleared.
     pub failed: Option<Op>,
@@ -33,16 +39,19 @@ struct Memo {
 }
 
 /// Texts made for one event take no more than this; an operation that would make more fails.
-const MADE_BYTES_MAX: usize = 1 << 30;
+pub const MADE_BYTES_MAX: usize = 1 << 30;
 /// Memory beyond this is given back after an event that needed it.
 const KEPT_BYTES_MAX: usize = 16 << 20;
 
 impl Memory {
     /// Makes ready for the next event. True if epochs begin anew.
     pub fn begin(&mut self, program: &Program) -> bool {
-        let anew =
-            self.nodes.len() != program.nodes.len() || self.readings.len() != program.readings.len() || self.epoch == u32::MAX;
+        let fits = self.nodes.len() == program.nodes.len()
+            && self.readings.len() == program.readings.len()
+            && self.patterns.len() == program.regexps.len();
+        let anew = !fits || self.epoch == u32::MAX;
         if anew {
+            self.patterns = program.regexps.iter().map(|_| None).collect();
             self.nodes = vec![Memo { value: Value::Null, epoch: 0, failed: None }; program.nodes.len()];
             self.readings = vec![(Value::Null, 0); program.readings.len()];
             self.epoch = 0;
@@ -53,6 +62,10 @@ impl Memory {
             if text.capacity() > KEPT_BYTES_MAX {
                 text.shrink_to(KEPT_BYTES_MAX);
             }
+        }
+        self.items.clear();
+        if self.items.capacity() > KEPT_BYTES_MAX / size_of::<Value>() {
+            self.items.shrink_to(KEPT_BYTES_MAX / size_of::<Value>());
         }
         anew
     }
@@ -179,6 +192,8 @@ impl<'a> Evaluation<'a> {
             Op::In => self.is_in(call, arguments),
             Op::Concat => self.concat(arguments),
             Op::MakeTimestamp if arguments.len() > 1 => self.make_timestamp(arguments),
+            Op::Greatest => self.extreme(arguments, Ordering::Greater),
+            Op::Least => self.extreme(arguments, Ordering::Less),
             _ => self.strict(call, arguments),
         }
     }
@@ -214,6 +229,23 @@ impl<'a> Evaluation<'a> {
                 Value::Null => {}
                 Value::Failed => result = Value::Failed,
                 value => return value,
+            }
+        }
+        result
+    }
+
+    /// `greatest`, `least`: NULL is passed over; of equal values the first.
+    fn extreme(&mut self, arguments: &[u32], better: Ordering) -> Value {
+        let mut result = Value::Null;
+        for argument in arguments {
+            let value = self.value(*argument);
+            if match (value, result) {
+                (Value::Null, _) => false,
+                (Value::Failed, _) => result == Value::Null,
+                (_, Value::Null | Value::Failed) => true,
+                _ => self.texts().order(value, result) == better,
+            } {
+                result = value;
             }
         }
         result
@@ -294,7 +326,8 @@ impl<'a> Evaluation<'a> {
         self.keep(op, spare)
     }
 
-    fn keep(&mut self, op: Op, text: Vec<u8>) -> Value {
+    /// Keeps a text that was written into `spare`, which goes back to its place.
+    pub fn keep(&mut self, op: Op, text: Vec<u8>) -> Value {
         let start = self.memory.made.len();
         let fits = start + text.len() <= MADE_BYTES_MAX;
         if fits {

@@ -418,7 +418,7 @@ fn rank(linker: &Linker, node: u32) -> f64 {
         Node::Call(call) => match call.op {
             Op::Eq => 0.05,
             Op::In => 0.2,
-            Op::Like | Op::StartsWith | Op::Contains => 0.15,
+            Op::Like | Op::StartsWith | Op::Contains | Op::RegexpMatches | Op::RegexpFullMatch => 0.15,
             Op::IsNotNull | Op::Ne => 0.8,
             _ => 0.5,
         },
@@ -430,7 +430,9 @@ fn rank(linker: &Linker, node: u32) -> f64 {
 fn cost(linker: &Linker, node: u32, depth: usize) -> f64 {
     let Node::Call(call) = linker.nodes[node as usize] else { return 0.1 };
     let own = match call.op {
-        Op::Like | Op::Contains | Op::Cast | Op::TryCast | Op::Replace | Op::StructGet | Op::ListGet => 8.0,
+        Op::RegexpMatches | Op::RegexpFullMatch | Op::RegexpExtract | Op::RegexpReplace => 30.0,
+        Op::Md5 | Op::Md5NumberLower | Op::StringSplit | Op::ListContains | Op::ListSlice => 30.0,
+        Op::Like | Op::Contains | Op::SplitPart | Op::Cast | Op::TryCast | Op::Replace | Op::StructGet | Op::ListGet => 8.0,
         Op::Lower | Op::Upper | Op::Concat | Op::Substring | Op::Length => 5.0,
         _ => 1.0,
     };

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::functions::like::Pattern;
 use crate::functions::period;
+use crate::functions::regexp::{Regexp, Use};
+use crate::functions::regexp_syntax::Flags;
 use crate::functions::time_format::Format;
 use crate::index::{Index, IndexBuilder};
 use crate::json;
@@ -34,7 +36,8 @@ pub struct Call {
     pub from: u32,
     pub first: u32,
     pub count: u32,
-    /// The number of the pattern of `like`, of the set of `in`, of the format of `strftime`, or of a part of timestamps.
+    /// The number of the pattern of `like`, of the regular expression, of the set of `in`, of the format of `strftime`, or of a part of
+    /// timestamps.
     pub extra: u32,
 }
 
@@ -118,6 +121,7 @@ pub struct Program {
     pub arguments: Vec<u32>,
     pub patterns: Vec<Pattern>,
     pub formats: Vec<Format>,
+    pub regexps: Vec<Regexp>,
     pub sets: Vec<Set>,
     pub texts: Vec<u8>,
     pub index: Index,
@@ -181,6 +185,9 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
     for rule in rules {
         let filter = rule.filter.as_ref().map(|filter| linker.expression(filter));
         let output = linker.output(&rule.select);
+        if let Some(refused) = linker.refused.take() {
+            return Err(format!("rule `{}`: {refused}", rule.name));
+        }
         let dataset = datasets.partition_point(|name| *name < rule.into) as u32;
         linked.push(LinkedRule { name: rule.name.clone(), dataset, output });
         builder.add(filter);
@@ -211,6 +218,7 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
         arguments: linker.arguments,
         patterns: linker.patterns,
         formats: linker.formats,
+        regexps: linker.regexps,
         sets: linker.sets,
         texts: linker.texts,
         index,
@@ -257,6 +265,10 @@ pub struct Linker<'p> {
     readings: Vec<Reading>,
     patterns: Vec<Pattern>,
     formats: Vec<Format>,
+    regexps: Vec<Regexp>,
+    regexp_numbers: HashMap<(String, Flags, Use), u32>,
+    /// Why the rule that is being linked is refused.
+    refused: Option<String>,
     pub sets: Vec<Set>,
     pub texts: Vec<u8>,
 }
@@ -275,6 +287,9 @@ impl<'p> Linker<'p> {
             readings: Vec::new(),
             patterns: Vec::new(),
             formats: Vec::new(),
+            regexps: Vec::new(),
+            regexp_numbers: HashMap::new(),
+            refused: None,
             sets: Vec::new(),
             texts: Vec::new(),
         }
@@ -369,6 +384,9 @@ impl<'p> Linker<'p> {
             self.sets.push(self.set(&nodes[1..]));
             return self.sets.len() as u32 - 1;
         }
+        if let Ok(Some(wanted)) = physical::regexp_of(op, arguments) {
+            return self.regexp(wanted);
+        }
         if let (Op::Like, [_, Expression::Literal(Literal::Varchar(pattern)), Expression::Literal(Literal::Varchar(escape))]) =
             (op, arguments)
             && let Ok(pattern) = Pattern::new(pattern, escape)
@@ -388,6 +406,24 @@ impl<'p> Linker<'p> {
             return period::Part::from_name(part).map_or(0, |part| part as u32);
         }
         0
+    }
+
+    fn regexp(&mut self, wanted: (String, Flags, Use)) -> u32 {
+        if let Some(number) = self.regexp_numbers.get(&wanted) {
+            return *number;
+        }
+        match Regexp::new(&wanted.0, wanted.1, &wanted.2) {
+            Err(refused) => {
+                self.refused.get_or_insert(refused);
+                0
+            }
+            Ok(regexp) => {
+                let number = self.regexps.len() as u32;
+                self.regexps.push(regexp);
+                self.regexp_numbers.insert(wanted, number);
+                number
+            }
+        }
     }
 
     fn set(&self, nodes: &[u32]) -> Set {

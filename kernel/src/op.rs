@@ -28,10 +28,14 @@ operations! {
     Concat "concat" Case "case" Coalesce "coalesce" Nullif "nullif" Cast "cast" TryCast "try_cast"
     Lower "lower" Upper "upper" Trim "trim" Ltrim "ltrim" Rtrim "rtrim"
     Length "length" Substring "substring" Replace "replace" StartsWith "starts_with" Contains "contains"
-    StructGet "struct_get" ListGet "list_get"
     Epoch "epoch" EpochMs "epoch_ms" EpochUs "epoch_us" MakeTimestamp "make_timestamp"
     DatePart "date_part" DateTrunc "date_trunc" DateDiff "date_diff" DateSub "date_sub"
     AddInterval "add_interval" TimeBucket "time_bucket" Strftime "strftime"
+    RegexpMatches "regexp_matches" RegexpFullMatch "regexp_full_match"
+    RegexpExtract "regexp_extract" RegexpReplace "regexp_replace"
+    SplitPart "split_part" StringSplit "string_split" Md5 "md5" Md5NumberLower "md5_number_lower"
+    Abs "abs" Round "round" Floor "floor" Ceil "ceil" Greatest "greatest" Least "least"
+    StructGet "struct_get" ListGet "list_get" ListContains "list_contains" ListSlice "list_slice"
 }
 
 impl Op {
@@ -81,9 +85,64 @@ impl Op {
             Op::StartsWith | Op::Contains => (count == 2 && all(&Varchar) && gives(&Boolean), "VARCHAR, VARCHAR → BOOLEAN"),
             Op::StructGet => (count == 2 && arguments[1] == &Varchar, "struct, name → the type of that field"),
             Op::ListGet => (count == 2 && check_list_get(result, arguments), "list, BIGINT → the type of its items"),
-            _ => self.check_time(result, arguments),
+            _ => self.check_function(result, arguments),
         };
         if ok { Ok(()) } else { Err(valid) }
+    }
+
+    fn check_function(self, result: &Type, arguments: &[&Type]) -> (bool, &'static str) {
+        use Type::*;
+        let all = |valid: &Type| arguments.iter().all(|given| given.fits(valid));
+        let count = arguments.len();
+        let gives = |valid: &Type| result == valid;
+        let numbers = (gives(&BigInt) && all(&BigInt)) || (gives(&Double) && all(&Double));
+        let one_type = arguments.iter().all(|given| given.fits(result));
+        match self {
+            Op::RegexpMatches | Op::RegexpFullMatch => {
+                (count == 3 && all(&Varchar) && gives(&Boolean), "VARCHAR, pattern, options → BOOLEAN")
+            }
+            Op::RegexpExtract => {
+                let ok = count == 4 && arguments[2] == &BigInt && texts_but(arguments, 2) && gives(&Varchar);
+                (ok, "VARCHAR, pattern, BIGINT group, options → VARCHAR")
+            }
+            Op::RegexpReplace => {
+                (count == 4 && all(&Varchar) && gives(&Varchar), "VARCHAR, pattern, replacement, options → VARCHAR")
+            }
+            Op::SplitPart => {
+                let ok = count == 3 && arguments[2].fits(&BigInt) && texts_but(arguments, 2) && gives(&Varchar);
+                (ok, "VARCHAR, VARCHAR, BIGINT → VARCHAR")
+            }
+            Op::StringSplit => {
+                let ok = count == 2 && all(&Varchar) && matches!(result, List(item) if **item == Varchar);
+                (ok, "VARCHAR, literal VARCHAR → VARCHAR[]")
+            }
+            Op::Md5 => (count == 1 && all(&Varchar) && gives(&Varchar), "VARCHAR → VARCHAR"),
+            Op::Md5NumberLower => {
+                let double = count == 1 && gives(&Double);
+                let rest = count == 2 && arguments[1].fits(&BigInt) && gives(&BigInt);
+                ((double || rest) && arguments[0].fits(&Varchar), "VARCHAR → DOUBLE, or VARCHAR, BIGINT → BIGINT")
+            }
+            Op::Abs => (count == 1 && numbers, "BIGINT or DOUBLE → the same"),
+            Op::Round => {
+                let same = count > 0 && (gives(&BigInt) || gives(&Double)) && arguments[0].fits(result);
+                let digits = arguments.iter().skip(1).all(|given| given.fits(&BigInt));
+                (same && count <= 2 && digits, "BIGINT or DOUBLE, optional BIGINT → the type of the first")
+            }
+            Op::Floor | Op::Ceil => (count == 1 && gives(&Double) && all(&Double), "DOUBLE → DOUBLE"),
+            Op::Greatest | Op::Least => {
+                (count >= 1 && one_type && same_comparable(arguments), "comparable values of one type → that type")
+            }
+            Op::ListContains => {
+                let ok = count == 2 && gives(&Boolean) && check_list_contains(arguments);
+                (ok, "list of comparable items, value of their type → BOOLEAN")
+            }
+            Op::ListSlice => {
+                let whole = arguments.iter().skip(1).all(|given| given.fits(&BigInt));
+                let ok = count == 3 && whole && arguments[0].fits(result) && matches!(result, List(_));
+                (ok, "list, BIGINT, BIGINT → the same list type")
+            }
+            _ => self.check_time(result, arguments),
+        }
     }
 
     fn check_time(self, result: &Type, arguments: &[&Type]) -> (bool, &'static str) {
@@ -112,9 +171,11 @@ impl Op {
     /// Whether the operation itself can fail where its arguments did not.
     pub fn can_fail(self, result: &Type, arguments: &[&Type]) -> bool {
         match self {
-            Op::Add | Op::Sub | Op::Mul | Op::Mod | Op::Neg => *result == Type::BigInt,
+            Op::Add | Op::Sub | Op::Mul | Op::Mod | Op::Neg | Op::Abs => *result == Type::BigInt,
             Op::IntDiv | Op::Substring => true,
             Op::EpochMs | Op::MakeTimestamp | Op::DateTrunc | Op::AddInterval | Op::TimeBucket => *result == Type::Timestamp,
+            Op::Round => arguments.len() > 1,
+            Op::Md5NumberLower => arguments.len() > 1,
             Op::Cast => !total_cast(arguments[0], result),
             _ => false,
         }
@@ -141,6 +202,18 @@ fn check_list_get(result: &Type, arguments: &[&Type]) -> bool {
         _ => false,
     };
     item && arguments[1].fits(&Type::BigInt)
+}
+
+fn check_list_contains(arguments: &[&Type]) -> bool {
+    match arguments[0] {
+        Type::List(item) => item.comparable() && arguments[1].fits(item),
+        given => *given == Type::Null,
+    }
+}
+
+/// Whether all arguments but one are VARCHAR.
+fn texts_but(arguments: &[&Type], other: usize) -> bool {
+    arguments.iter().enumerate().all(|(at, given)| at == other || given.fits(&Type::Varchar))
 }
 
 fn plain(given: &Type) -> bool {

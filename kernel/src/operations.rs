@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::eval::Evaluation;
-use crate::functions::{number, text, timestamp};
+use crate::functions::{hash, number, rounding, text, timestamp};
 use crate::json::{Kind, Span};
 use crate::link::Call;
 use crate::op::Op;
@@ -42,6 +42,15 @@ impl Evaluation<'_> {
             Op::DatePart | Op::DateTrunc | Op::DateDiff | Op::DateSub | Op::AddInterval | Op::TimeBucket | Op::Strftime => {
                 self.time_operation(call, values)
             }
+            Op::ListContains => self.list_contains(call, a, b),
+            Op::ListSlice => self.list_slice(call, values),
+            Op::StringSplit => self.string_split(a, b),
+            Op::RegexpMatches | Op::RegexpFullMatch | Op::RegexpExtract | Op::RegexpReplace => self.regexp(call, a),
+            Op::Abs => self.abs(a),
+            Op::Round => self.round(a, b),
+            Op::Floor => Value::Double(texts.double(a).floor()),
+            Op::Ceil => Value::Double(texts.double(a).ceil()),
+            Op::Md5NumberLower => self.md5_number_lower(call, a, b),
             _ => self.text_operation(call, values),
         }
     }
@@ -62,10 +71,43 @@ impl Evaluation<'_> {
 
     fn length(&mut self, value: Value) -> Value {
         let length = match value {
-            Value::Nested { start, .. } => read::list_length(self.event, start as usize),
-            _ => text::length(self.texts().bytes(value)),
+            Value::Text(given) => text::length(self.texts().text(given)),
+            list => self.list_length(list),
         };
         Value::Integer(length as i64)
+    }
+
+    fn abs(&mut self, value: Value) -> Value {
+        match value {
+            Value::Integer(integer) => integer.checked_abs().map_or_else(|| self.fail(Op::Abs), Value::Integer),
+            _ => Value::Double(self.texts().double(value).abs()),
+        }
+    }
+
+    fn round(&mut self, value: Value, digits: Value) -> Value {
+        let digits = if let Value::Integer(digits) = digits { digits } else { 0 };
+        if !rounding::valid_digits(digits) {
+            return self.fail(Op::Round);
+        }
+        match value {
+            Value::Integer(integer) => {
+                rounding::round_bigint(integer, digits).map_or_else(|| self.fail(Op::Round), Value::Integer)
+            }
+            _ => Value::Double(rounding::round_double(self.texts().double(value), digits)),
+        }
+    }
+
+    /// The lower half of the digest as DOUBLE, or what is left of it divided by a BIGINT.
+    fn md5_number_lower(&mut self, call: &Call, given: Value, divisor: Value) -> Value {
+        let number = hash::md5_number_lower(self.texts().bytes(given));
+        if call.shape != BIGINT {
+            return Value::Double(number as f64);
+        }
+        match divisor {
+            // What is left is smaller than the divisor and so fits.
+            Value::Integer(divisor) if divisor != 0 => Value::Integer((number % divisor.unsigned_abs()) as i64),
+            _ => self.fail(Op::Md5NumberLower),
+        }
     }
 
     fn struct_get(&mut self, call: &Call, object: Value, name: Value) -> Value {
@@ -77,22 +119,7 @@ impl Evaluation<'_> {
         }
     }
 
-    fn list_get(&mut self, call: &Call, list: Value, position: Value) -> Value {
-        let (Value::Nested { start, .. }, Value::Integer(position)) = (list, position) else { return Value::Null };
-        let start = start as usize;
-        let index = match position {
-            1.. => position - 1,
-            0 => -1,
-            _ => (read::list_length(self.event, start) as i64).saturating_add(position),
-        };
-        let item = usize::try_from(index).ok().and_then(|index| read::list_item(self.event, start, index));
-        match item {
-            Some(span) => self.reader().read(span, call.shape),
-            None => Value::Null,
-        }
-    }
-
-    /// `lower`, `upper`, the trims, `substring` and `replace`.
+    /// Operations that give a text or a part of one.
     fn text_operation(&mut self, call: &Call, [a, b, c]: [Value; 3]) -> Value {
         let op = call.op;
         let Value::Text(given) = a else { return Value::Null };
@@ -101,6 +128,11 @@ impl Evaluation<'_> {
             Op::Lower | Op::Upper => {
                 let change = if op == Op::Lower { text::lower } else { text::upper };
                 return self.make(op, bytes.len(), |texts, out| change(texts.text(given), out));
+            }
+            Op::Md5 => return self.make(op, 32, |texts, out| hash::md5(texts.text(given), out)),
+            Op::SplitPart => {
+                let Value::Integer(number) = c else { return Value::Null };
+                Some(text::split_part(bytes, self.texts().bytes(b), number))
             }
             Op::Replace => {
                 let (old, new) = (self.texts().bytes(b), self.texts().bytes(c));

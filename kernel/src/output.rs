@@ -3,7 +3,7 @@
 use crate::eval::Evaluation;
 use crate::json::{self, Span};
 use crate::link::{Column, LinkedRule, Output};
-use crate::project::{self, NestedWriter};
+use crate::project;
 use crate::read::key_is;
 use crate::record::{RecordError, RecordRef};
 use crate::row::Failed;
@@ -169,18 +169,7 @@ impl Run<'_> {
         }
         let kept = out.len();
         out.extend_from_slice(&column.label);
-        if let Value::Nested { start, end, shape, plain } = value {
-            let (start, end) = (start as usize, end as usize);
-            if plain {
-                out.extend_from_slice(&event.text[start..end]);
-            } else {
-                let program = self.program;
-                let kind = if event.text[start] == b'{' { json::Kind::Object } else { json::Kind::Array };
-                NestedWriter { program, reader: evaluation.reader() }.write(Span { start, end, kind }, shape, out);
-            }
-            return Ok(0);
-        }
-        if project::write_scalar(evaluation.texts(), value, out) {
+        if project::write_value(&mut evaluation, value, out) {
             return Ok(0);
         }
         out.truncate(kept);

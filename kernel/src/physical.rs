@@ -4,6 +4,8 @@ use serde_json::Value as Json;
 
 use crate::functions::like::Pattern;
 use crate::functions::period::{self, Part};
+use crate::functions::regexp::{self, Use};
+use crate::functions::regexp_syntax::Flags;
 use crate::functions::time_format::Format;
 use crate::functions::timestamp;
 use crate::json::{self, Cursor};
@@ -228,6 +230,10 @@ fn call(op: Op, kind: Type, stored: &[Json], depth: usize) -> Result<Expression,
         Op::Strftime => check_format(&arguments[1])?,
         Op::AddInterval => check_interval(&arguments[1], &arguments[2], false)?,
         Op::TimeBucket => check_interval(&arguments[0], &arguments[1], true)?,
+        Op::StringSplit => check_separator(&arguments[1])?,
+        Op::RegexpMatches | Op::RegexpFullMatch | Op::RegexpExtract | Op::RegexpReplace => {
+            regexp_of(op, &arguments)?;
+        }
         Op::StructGet => check_struct_get(&kind, &kinds[0], &arguments[1])?,
         _ => {}
     }
@@ -284,6 +290,39 @@ fn check_interval(months: &Expression, micros: &Expression, bucket: bool) -> Res
         return Err(format!("an interval of {months} months and {micros} µs is longer than the range of timestamps"));
     }
     Ok(())
+}
+
+fn check_separator(separator: &Expression) -> Result<(), String> {
+    match separator {
+        Expression::Literal(Literal::Varchar(_)) => Ok(()),
+        _ => Err("`string_split` takes a literal separator".to_owned()),
+    }
+}
+
+/// The regular expression of an operation: pattern, flags and use; none where the operation has none. The pattern itself is not
+/// looked at.
+pub fn regexp_of(op: Op, arguments: &[Expression]) -> Result<Option<(String, Flags, Use)>, String> {
+    let literal = |at: usize| match arguments.get(at) {
+        Some(Expression::Literal(Literal::Varchar(text))) => Ok(text.clone()),
+        _ => Err(format!("`{}` takes a literal pattern, replacement and options", op.name())),
+    };
+    let at = match op {
+        Op::RegexpMatches | Op::RegexpFullMatch => 2,
+        Op::RegexpExtract | Op::RegexpReplace => 3,
+        _ => return Ok(None),
+    };
+    let (pattern, written) = (literal(1)?, literal(at)?);
+    let known = regexp::options(&written).filter(|(_, all)| !all || op == Op::RegexpReplace);
+    let (flags, all) =
+        known.ok_or_else(|| format!("`{written}` are no options of `{}`; valid is a part of `gils`", op.name()))?;
+    let used = match (op, &arguments[2]) {
+        (Op::RegexpMatches, _) => Use::Match,
+        (Op::RegexpFullMatch, _) => Use::FullMatch,
+        (Op::RegexpReplace, _) => Use::Replace { replacement: literal(2)?, all },
+        (_, Expression::Literal(Literal::BigInt(group @ 0..10))) => Use::Extract(*group as usize),
+        _ => return Err(format!("`{}` takes a literal group from 0 to 9", op.name())),
+    };
+    Ok(Some((pattern, flags, used)))
 }
 
 fn check_struct_get(kind: &Type, given: &Type, name: &Expression) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! Writing values as JSON.
 
+use crate::eval::Evaluation;
 use crate::functions::{number, timestamp};
 use crate::json::{self, Kind, Span};
 use crate::link::Program;
@@ -28,7 +29,33 @@ pub fn write_scalar(texts: Texts, value: Value, out: &mut Vec<u8>) -> bool {
             timestamp::write(micros, b'T', out);
             out.extend_from_slice(b"Z\"");
         }
-        Value::Null | Value::Failed | Value::Double(_) | Value::Nested { .. } => return false,
+        Value::Null | Value::Failed | Value::Double(_) | Value::Items { .. } | Value::Nested { .. } => return false,
+    }
+    true
+}
+
+/// Appends a value of any type. False, and nothing is written, for NULL and a DOUBLE that is not finite.
+pub fn write_value(evaluation: &mut Evaluation, value: Value, out: &mut Vec<u8>) -> bool {
+    match value {
+        Value::Nested { start, end, plain: true, .. } => out.extend_from_slice(&evaluation.event[start as usize..end as usize]),
+        Value::Nested { start, end, shape, .. } => {
+            let (start, end) = (start as usize, end as usize);
+            let kind = if evaluation.event[start] == b'{' { Kind::Object } else { Kind::Array };
+            let program = evaluation.program;
+            return NestedWriter { program, reader: evaluation.reader() }.write(Span { start, end, kind }, shape, out);
+        }
+        Value::Items { first, count } => {
+            let start = out.len();
+            for at in first..first + count {
+                out.push(b',');
+                let item = evaluation.memory.items[at as usize];
+                if !write_value(evaluation, item, out) {
+                    out.extend_from_slice(b"null");
+                }
+            }
+            close(b'[', b']', start, out);
+        }
+        scalar => return write_scalar(evaluation.texts(), scalar, out),
     }
     true
 }

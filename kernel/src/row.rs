@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use crate::eval::Evaluation;
-use crate::json::{Kind, Span};
 use crate::link::{Column, Node, Part};
 use crate::op::Op;
 use crate::pen::Pen;
-use crate::project::{self, NestedWriter};
+use crate::project;
 use crate::value::{Place, Value};
 
 /// The steps of all rows.
@@ -255,12 +254,8 @@ impl Evaluation<'_> {
             Value::Number { start, end } | Value::Json { start, end } | Value::Nested { start, end, plain: true, .. } => {
                 pen.piece(self.event, start as usize, end as usize);
             }
-            Value::Nested { start, end, shape, plain: false } => {
-                let (start, end) = (start as usize, end as usize);
-                let kind = if self.event[start] == b'{' { Kind::Object } else { Kind::Array };
-                let program = self.program;
-                let mut writer = NestedWriter { program, reader: self.reader() };
-                pen.with(|out| writer.write(Span { start, end, kind }, shape, out));
+            Value::Nested { .. } | Value::Items { .. } => {
+                pen.with(|out| project::write_value(self, value, out));
             }
             _ => return pen.with(|out| project::write_scalar(self.texts(), value, out)),
         }

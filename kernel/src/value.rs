@@ -45,6 +45,11 @@ pub enum Value {
         start: u32,
         end: u32,
     },
+    /// A list that was made for this event: its items in what `Evaluation` keeps of it.
+    Items {
+        first: u32,
+        count: u32,
+    },
     /// An object or a list of the event and the number of its shape. `plain` if its text is already what is to be written.
     Nested {
         start: u32,

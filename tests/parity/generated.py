@@ -105,6 +105,9 @@ PATTERNS = [
     ("é%", ""),
     ("%%_%", ""),
 ]
+REGEXPS = ["", "a", "[a-c]+", "^.$", "(a)(b)?", "(?i)É", r"\d+", r"(\w)|(.)", r"\s", r"\b", "x*", "(.*?)b", "[^a]", "🎬|é"]
+REPLACEMENTS = ["", "-", r"<\0>", "é\\\\", "\n"]
+SEPARATORS = ["", "a", "b", ".", " ", "aa", "é", "🎬", '"']
 LITERALS: dict[str, list[Any]] = {
     "BIGINT": [*BIGINTS, *MILLISECONDS, *MICROSECONDS],
     "DOUBLE": DOUBLES, "BOOLEAN": [True, False], "VARCHAR": TEXTS, "TIMESTAMP": TIMES,
@@ -122,6 +125,40 @@ def call(op: str, kind: Any, *arguments: Any) -> list[Any]:
     return ["call", op, kind, list(arguments)]
 
 
+def text(value: str) -> list[Any]:
+    return ["literal", "VARCHAR", value]
+
+
+@st.composite
+def lists_of(draw: st.DrawFn, kind: Any, depth: int) -> Any:
+    """A list made by a function, or one of the event."""
+    made = expressions({"list": kind}, depth)
+    if kind == "VARCHAR" and draw(st.booleans()):
+        made = st.just(
+            call("string_split", {"list": kind}, draw(expressions(kind, depth)), text(draw(st.sampled_from(SEPARATORS))))
+        )
+    if draw(st.booleans()):
+        bounds = [draw(small | expressions("BIGINT", depth)) for _ in range(2)]
+        return call("list_slice", {"list": kind}, draw(made), *bounds)
+    return draw(made)
+
+
+@st.composite
+def regexps(draw: st.DrawFn, op: str, depth: int) -> Any:
+    """A call with a regular expression."""
+    options = draw(st.sampled_from(["", "", "i", "s", "l", "ils"]))
+    arguments = [draw(expressions("VARCHAR", depth)), text(draw(st.sampled_from(REGEXPS)))]
+    if op == "regexp_extract":
+        arguments.append(["literal", "BIGINT", draw(st.integers(0, 3))])
+    elif op == "regexp_replace":
+        arguments.append(text(draw(st.sampled_from(REPLACEMENTS))))
+        options = draw(st.sampled_from(["", "g"])) + options
+    return call(op, "VARCHAR" if len(arguments) == 3 else "BOOLEAN", *arguments, text(options))
+
+
+small = st.integers(-5, 5).map(lambda number: ["literal", "BIGINT", number])
+
+
 @st.composite
 def expressions(draw: st.DrawFn, kind: Any, depth: int) -> Any:
     """An expression of a type."""
@@ -130,6 +167,8 @@ def expressions(draw: st.DrawFn, kind: Any, depth: int) -> Any:
         if isinstance(kind, str) and kind in LITERALS and draw(st.integers(0, 2)) == 0:
             return ["literal", kind, draw(st.sampled_from(LITERALS[kind]))]
         return ["field", draw(st.sampled_from(PATHS)), kind]
+    if isinstance(kind, dict) and "list" in kind and pick < 6:
+        return draw(lists_of(kind["list"], depth - 1))
     if pick < 5 or not isinstance(kind, str) or kind not in OPERATIONS:
         return draw(any_type(kind, depth - 1))
     return draw(OPERATIONS[kind](depth - 1))
@@ -139,13 +178,17 @@ def expressions(draw: st.DrawFn, kind: Any, depth: int) -> Any:
 def any_type(draw: st.DrawFn, kind: Any, depth: int) -> Any:
     """The operations that exist for every type."""
     scalar = isinstance(kind, str) and kind in SCALARS
-    op = draw(st.sampled_from(["case", "coalesce", "list_get", "struct_get", "cast", "try_cast"] + ["nullif"] * scalar))
+    op = draw(
+        st.sampled_from(
+            ["case", "coalesce", "list_get", "struct_get", "cast", "try_cast"] + ["nullif", "greatest", "least"] * scalar
+        )
+    )
     one = expressions(kind, depth)
     if op == "case":
         branches = [part for _ in range(draw(st.integers(1, 2))) for part in (draw(expressions("BOOLEAN", depth)), draw(one))]
         return call("case", kind, *branches, draw(one | st.just(["literal", "NULL", None])))
-    if op == "coalesce":
-        return call("coalesce", kind, *draw(st.lists(one, min_size=1, max_size=3)))
+    if op in ("coalesce", "greatest", "least"):
+        return call(op, kind, *draw(st.lists(one, min_size=1, max_size=3)))
     if op == "nullif":
         return call("nullif", kind, draw(one), draw(one))
     if op == "list_get":
@@ -162,10 +205,25 @@ def any_type(draw: st.DrawFn, kind: Any, depth: int) -> Any:
 
 @st.composite
 def booleans(draw: st.DrawFn, depth: int) -> Any:
-    ops = ["and", "or", "not", "compare", "compare", "distinct", "is_null", "in", "like", "part", "cast"]
+    ops = [
+        "and",
+        "or",
+        "not",
+        "compare",
+        "compare",
+        "distinct",
+        "is_null",
+        "in",
+        "like",
+        "part",
+        "cast",
+        "regexp_matches",
+        "regexp_full_match",
+        "list_contains",
+    ]
     op = draw(st.sampled_from(ops))
     kind = draw(st.sampled_from(SCALARS))
-    one, text, boolean = expressions(kind, depth), expressions("VARCHAR", depth), expressions("BOOLEAN", depth)
+    one, words, boolean = expressions(kind, depth), expressions("VARCHAR", depth), expressions("BOOLEAN", depth)
     match op:
         case "and" | "or":
             return call(op, "BOOLEAN", *draw(st.lists(boolean, min_size=2, max_size=3)))
@@ -183,10 +241,14 @@ def booleans(draw: st.DrawFn, depth: int) -> Any:
             return call("in", "BOOLEAN", draw(one), *(["literal", kind, value] for value in values))
         case "like":
             return call(
-                "like", "BOOLEAN", draw(text), *(["literal", "VARCHAR", part] for part in draw(st.sampled_from(PATTERNS)))
+                "like", "BOOLEAN", draw(words), *(["literal", "VARCHAR", part] for part in draw(st.sampled_from(PATTERNS)))
             )
+        case "regexp_matches" | "regexp_full_match":
+            return draw(regexps(op, depth))
+        case "list_contains":
+            return call("list_contains", "BOOLEAN", draw(lists_of(kind, depth)), draw(one))
         case "part":
-            return call(draw(st.sampled_from(["starts_with", "contains"])), "BOOLEAN", draw(text), draw(text))
+            return call(draw(st.sampled_from(["starts_with", "contains"])), "BOOLEAN", draw(words), draw(words))
     return call("cast", "BOOLEAN", draw(expressions(draw(st.sampled_from(CASTS["BOOLEAN"])), depth)))
 
 
@@ -206,15 +268,23 @@ def bigints(draw: st.DrawFn, depth: int) -> Any:
         "date_part",
         "date_diff",
         "date_sub",
+        "abs",
+        "round",
+        "md5_number_lower",
     ]
     op = draw(st.sampled_from(ops))
     if op in ("epoch", "date_part", "date_diff", "date_sub"):
         return draw(bigints_of_times(op, depth))
     one = expressions("BIGINT", depth)
-    if op == "neg":
-        return call("neg", "BIGINT", draw(one))
+    if op in ("neg", "abs"):
+        return call(op, "BIGINT", draw(one))
+    if op == "round":
+        return call(op, "BIGINT", draw(one), *draw(st.lists(st.one_of(small, one), max_size=1)))
+    if op == "md5_number_lower":
+        return call(op, "BIGINT", draw(expressions("VARCHAR", depth)), draw(one))
     if op == "length":
-        return call("length", "BIGINT", draw(expressions(draw(st.sampled_from(["VARCHAR", {"list": "JSON"}])), depth)))
+        made = expressions("VARCHAR", depth) | lists_of("JSON", depth) | lists_of("VARCHAR", depth)
+        return call("length", "BIGINT", draw(made))
     if op == "cast":
         return call("cast", "BIGINT", draw(expressions(draw(st.sampled_from(CASTS["BIGINT"])), depth)))
     return call(op, "BIGINT", draw(one), draw(one))
@@ -233,10 +303,18 @@ def bigints_of_times(draw: st.DrawFn, op: str, depth: int) -> Any:
 
 @st.composite
 def doubles(draw: st.DrawFn, depth: int) -> Any:
-    op = draw(st.sampled_from(["add", "sub", "mul", "div", "mod", "neg", "cast", "epoch"]))
+    op = draw(
+        st.sampled_from(
+            ["add", "sub", "mul", "div", "mod", "neg", "cast", "epoch", "abs", "floor", "ceil", "round", "md5_number_lower"]
+        )
+    )
     one = expressions("DOUBLE", depth)
-    if op == "neg":
-        return call("neg", "DOUBLE", draw(one))
+    if op in ("neg", "abs", "floor", "ceil"):
+        return call(op, "DOUBLE", draw(one))
+    if op == "round":
+        return call(op, "DOUBLE", draw(one), *draw(st.lists(st.one_of(small, expressions("BIGINT", depth)), max_size=1)))
+    if op == "md5_number_lower":
+        return call(op, "DOUBLE", draw(expressions("VARCHAR", depth)))
     if op == "cast":
         return call("cast", "DOUBLE", draw(expressions(draw(st.sampled_from(CASTS["DOUBLE"])), depth)))
     if op == "epoch":
@@ -246,7 +324,8 @@ def doubles(draw: st.DrawFn, depth: int) -> Any:
 
 @st.composite
 def varchars(draw: st.DrawFn, depth: int) -> Any:
-    op = draw(st.sampled_from(["strftime", "concat", "lower", "upper", "trim", "ltrim", "rtrim", "substring", "replace", "cast"]))
+    ops = ["strftime", "concat", "lower", "upper", "trim", "ltrim", "rtrim", "substring", "replace", "cast", "md5", "split_part"]
+    op = draw(st.sampled_from([*ops, "regexp_extract", "regexp_replace"]))
     one, number = expressions("VARCHAR", depth), expressions("BIGINT", depth)
     match op:
         case "strftime":
@@ -255,6 +334,11 @@ def varchars(draw: st.DrawFn, depth: int) -> Any:
             return call("concat", "VARCHAR", *draw(st.lists(one, min_size=2, max_size=3)))
         case "substring":
             return call("substring", "VARCHAR", draw(one), *draw(st.lists(number, min_size=1, max_size=2)))
+        case "regexp_extract" | "regexp_replace":
+            return draw(regexps(op, depth))
+        case "split_part":
+            separator = st.sampled_from(SEPARATORS).map(text) | one
+            return call("split_part", "VARCHAR", draw(one), draw(separator), draw(small | number))
         case "replace":
             return call("replace", "VARCHAR", draw(one), draw(one), draw(one))
         case "trim" | "ltrim" | "rtrim":

@@ -49,7 +49,7 @@ def test_every_operation_is_generated():
             for argument in expression[3]:
                 note(argument)
 
-    @settings(max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=CHECKS)
+    @settings(max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=CHECKS)
     @given(generated.expressions("BOOLEAN", 4))
     def collect(expression):
         note(expression)

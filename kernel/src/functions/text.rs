@@ -72,6 +72,54 @@ pub fn substring(text: &[u8], start: i64, count: Option<i64>) -> Option<(usize, 
     Some((offset(text, first as usize), offset(text, last as usize)))
 }
 
+/// The ranges of the parts between separators, or of the characters where the separator is empty, until `each` says false.
+pub fn parts(text: &[u8], separator: &[u8], mut each: impl FnMut(usize, usize) -> bool) {
+    let mut start = 0;
+    if separator.is_empty() {
+        for character in characters(text) {
+            if !each(start, start + character.len_utf8()) {
+                return;
+            }
+            start += character.len_utf8();
+        }
+        if text.is_empty() {
+            each(0, 0);
+        }
+        return;
+    }
+    for at in memchr::memmem::find_iter(text, separator) {
+        if !each(start, at) {
+            return;
+        }
+        start = at + separator.len();
+    }
+    each(start, text.len());
+}
+
+/// The range of the part with this number: from 1, from the end where it is negative; an empty one where there is none.
+pub fn split_part(text: &[u8], separator: &[u8], number: i64) -> (usize, usize) {
+    let mut number = number;
+    if number < 0 {
+        let mut count = 0i64;
+        parts(text, separator, |_, _| {
+            count += 1;
+            true
+        });
+        number = number.saturating_add(count + 1);
+    }
+    let mut found = (0, 0);
+    if number > 0 {
+        parts(text, separator, |from, to| {
+            number -= 1;
+            if number == 0 {
+                found = (from, to);
+            }
+            number > 0
+        });
+    }
+    found
+}
+
 /// Unicode's space separators (Zs).
 fn is_separator(character: char) -> bool {
     matches!(character, ' ' | '\u{A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}')
@@ -139,6 +187,25 @@ mod tests {
         ] {
             let given = substring(text.as_bytes(), start, count).map(|(from, to)| &text[from..to]);
             assert_eq!(given, expected, "{start} {count:?}");
+        }
+    }
+
+    #[test]
+    fn parts_of_texts() {
+        for (text, separator, number, expected) in [
+            ("a,b,c", ",", 2, "b"),
+            ("a,b,c", ",", -1, "c"),
+            ("a,b,c", ",", 0, ""),
+            ("a,b,c", ",", 4, ""),
+            ("a,b,c", ",", -4, ""),
+            ("aéb", "", 2, "é"),
+            ("aéb", "", -2, "é"),
+            ("", "", 1, ""),
+            ("aaa", "aa", -1, "a"),
+            ("a", ",", i64::MIN, ""),
+        ] {
+            let (from, to) = split_part(text.as_bytes(), separator.as_bytes(), number);
+            assert_eq!(&text[from..to], expected, "{text} {separator} {number}");
         }
     }
 

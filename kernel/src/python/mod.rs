@@ -4,6 +4,7 @@ mod block;
 mod counters;
 mod deduplicate;
 mod intake;
+mod pattern;
 mod payload;
 mod program;
 mod protobuf;
@@ -20,6 +21,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<protobuf::PyProtobuf>()?;
     payload::register(m)?;
     intake::register(m)?;
+    pattern::register(m)?;
     block::register(m)?;
     deduplicate::register(m)?;
     Ok(())

@@ -117,6 +117,12 @@ def read_frame(data: bytes, start: int, position: int) -> tuple[int, int, int, i
 def block_directory(header: bytes, position: int) -> list[tuple[str, int, int, int]]:
     """(topic, partition, first offset, count) of each range of a block, from its header."""
 
+def check_pattern(pattern: str, options: str) -> tuple[int | None, int, str]:
+    """How many groups a regular expression has; or None, the number of its character from 0, and why it is refused.
+
+    `options` is a part of `gils`, in this order. Raises ValueError for others.
+    """
+
 def check_block(frame: bytes, position: int) -> None:
     """Checks every range of a whole block frame against its checksum."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headwater.core.types import BIGINT, DOUBLE, JSON, TIMESTAMP, DataType, Scalar, type_from_json
-from headwater.kernel.functions import casts, numbers, texts, timestamps
+from headwater.kernel.functions import casts, hashes, lists, numbers, patterns, texts, timestamps
 from headwater.kernel.functions.numbers import Failed
 from headwater.kernel.reference_read import read
 
@@ -163,6 +163,17 @@ class Evaluation:
         """`is_null` and `is_not_null`."""
         return (self.plain(call.arguments[0]) is None) == (call.op == "is_null")
 
+    def extreme(self, call: Call) -> Any:
+        """`greatest` and `least`: NULL is passed over; of equal values the first."""
+        best = None
+        for argument in call.arguments:
+            value = self.value(argument)
+            if value is None or value is FAILED:
+                best = best if best is not None else value
+            elif best is None or best is FAILED or order(call.kind, value, best) == (1 if call.op == "greatest" else -1):
+                best = value
+        return best
+
     def is_in(self, call: Call) -> Any:
         """`in`: whether the value is one of the literals."""
         value = self.value(call.arguments[0])
@@ -221,10 +232,9 @@ def make_timestamp(call: Call, first: int, *others: Any) -> int:
     return timestamps.make_timestamp(first, *others) if others else casts.timestamp(first)
 
 
-def list_get(call: Call, items: list[Any], position: int) -> Any:
-    """The item at a position from 1, or from the end where it is negative; NULL outside."""
-    index = position - 1 if position > 0 else len(items) + position
-    return items[index] if position and 0 <= index < len(items) else None
+def list_contains(call: Call, items: list[Any], wanted: Any) -> bool:
+    """Whether an item equals the value."""
+    return any(item is not None and order(call.arguments[1].kind, item, wanted) == 0 for item in items)
 
 
 LAZY: dict[str, Callable[[Evaluation, Call], Any]] = {
@@ -238,6 +248,8 @@ LAZY: dict[str, Callable[[Evaluation, Call], Any]] = {
     "is_null": Evaluation.is_null,
     "is_not_null": Evaluation.is_null,
     "in": Evaluation.is_in,
+    "greatest": Evaluation.extreme,
+    "least": Evaluation.extreme,
 }
 
 STRICT: dict[str, Callable[..., Any]] = {
@@ -270,7 +282,6 @@ STRICT: dict[str, Callable[..., Any]] = {
     "starts_with": text(texts.starts_with),
     "contains": text(texts.contains),
     "struct_get": text(lambda struct, name: struct.get(name)),
-    "list_get": list_get,
     "epoch": text(timestamps.epoch),
     "epoch_ms": epoch_ms,
     "epoch_us": text(int),
@@ -282,4 +293,19 @@ STRICT: dict[str, Callable[..., Any]] = {
     "add_interval": text(timestamps.add_interval),
     "time_bucket": text(timestamps.time_bucket),
     "strftime": text(timestamps.strftime),
+    "regexp_matches": text(patterns.matches),
+    "regexp_full_match": text(patterns.full_match),
+    "regexp_extract": text(patterns.extract),
+    "regexp_replace": text(patterns.replace),
+    "split_part": text(texts.split_part),
+    "string_split": text(texts.split),
+    "md5": text(hashes.md5),
+    "md5_number_lower": text(hashes.md5_number_lower),
+    "abs": by_type(numbers.bigint_abs, numbers.double_abs),
+    "round": by_type(numbers.bigint_round, numbers.double_round),
+    "floor": text(numbers.double_floor),
+    "ceil": text(numbers.double_ceil),
+    "list_get": text(lists.get),
+    "list_contains": list_contains,
+    "list_slice": text(lists.part),
 }

@@ -6,7 +6,7 @@ from headwater.core.types import BIGINT, DOUBLE, NULL, VARCHAR, DataType, ListOf
 from headwater.rules.conversion import castable
 from headwater.rules.findings import closest_name
 from headwater.rules.functions import FUNCTIONS, Function, Signature
-from headwater.rules.functions.declaration import ANY_LIST, COMMON, FORMAT, PART
+from headwater.rules.functions.declaration import ANY_LIST, COMMON, LITERALS
 from headwater.rules.lowering import Lowering, Value, call, null
 from headwater.rules.refused import AGGREGATES, AGGREGATES_HINT, FUNCTIONS_INSTEAD
 from headwater.rules.syntax import Node
@@ -38,14 +38,16 @@ def lower_call(low: Lowering, node: Node) -> Value | None:
         return _null_function(low, function, values, node)
     for signature in fitting:
         if all(_fits(value.type, wanted) for value, wanted in zip(values, _parameters(signature, len(values)), strict=True)):
-            if any(value.is_null for value in values):
-                return null(node, Scalar(signature.result))
+            wanted = _parameters(signature, len(values))
+            if any(value.is_null and kind not in LITERALS for value, kind in zip(values, wanted, strict=True)):
+                return null(node, _result(signature))
             if function.lower:
                 return function.lower(low, values, node)
-            kinds = map(Scalar, _parameters(signature, len(values)))
-            given = [low.convert(value, kind) if kind == DOUBLE else value for value, kind in zip(values, kinds, strict=True)]
-            return call(function.name, Scalar(signature.result), given, node)
-    _misfit(low, function, fitting[-1] if isinstance(values[0].type, ListOf) else fitting[0], values)
+            given = [
+                low.convert(value, DOUBLE) if kind == "DOUBLE" else value for value, kind in zip(values, wanted, strict=True)
+            ]
+            return call(function.name, _result(signature), given, node)
+    _misfit(low, function, fitting[-1] if values[0].type == DOUBLE or isinstance(values[0].type, ListOf) else fitting[0], values)
     return None
 
 
@@ -62,9 +64,13 @@ def _parameters(signature: Signature, count: int) -> list[str]:
 def _fits(kind: DataType, wanted: str) -> bool:
     if wanted == ANY_LIST:
         return kind == NULL or isinstance(kind, ListOf)
-    if wanted in (PART, FORMAT):
+    if wanted in LITERALS:
         wanted = "VARCHAR"
-    return kind in (NULL, Scalar(wanted)) or (kind == BIGINT and wanted == "DOUBLE")
+    return wanted == COMMON or kind in (NULL, Scalar(wanted)) or (kind == BIGINT and wanted == "DOUBLE")
+
+
+def _result(signature: Signature) -> DataType:
+    return ListOf(VARCHAR) if signature.result == "VARCHAR[]" else Scalar(signature.result)
 
 
 def _arguments(count: int) -> str:
@@ -88,7 +94,7 @@ def _misfit(low: Lowering, function: Function, signature: Signature, values: lis
         if _fits(value.type, wanted):
             continue
         text = low.text(value.node)[1:-1]
-        fits = wanted not in (ANY_LIST, PART, FORMAT) and castable(value.type, Scalar(wanted))
+        fits = wanted not in (ANY_LIST, *LITERALS) and castable(value.type, Scalar(wanted))
         hint = f"write CAST({text} AS {wanted})" if fits else f"it is {' or '.join(function.forms())}"
         if wanted == "TIMESTAMP" and value.type == BIGINT:
             hint = f"milliseconds since 1970, such as event_time, become a TIMESTAMP with epoch_ms({text})"
@@ -106,6 +112,11 @@ def _null_function(low: Lowering, function: Function, values: list[Value], node:
         if typed is None:
             return None
         return typed[0] if typed[0].is_null or typed[1].is_null else call("nullif", typed[0].type, typed, node)
+    if function.name in ("greatest", "least"):
+        compared = low.comparable(values, node, f"{function.name} cannot compare")
+        if compared is None:
+            return None
+        values = compared
     found = low.common(values, node, f"{function.name} has one type, not")
     if found is None:
         return None
@@ -113,4 +124,4 @@ def _null_function(low: Lowering, function: Function, values: list[Value], node:
     present = [value for value in typed if not value.is_null]
     if len(present) < 2:
         return Value(present[0].expression, kind, node) if present else null(node, kind)
-    return call("coalesce", kind, present, node)
+    return call(function.name, kind, present, node)

@@ -175,13 +175,24 @@ def _postfix(c: Cursor, node: Node) -> Node:
 
 def _index(c: Cursor, node: Node) -> Node:
     c.next()
-    if c.token.key == ":":
-        raise c.unexpected("the position of an item or the name of a field")
-    index = parse_expression(c)
+    index = None if c.token.key == ":" else parse_expression(c)
+    if index is None or c.token.key == ":":
+        return _slice(c, node, index)
     c.expect("]", "after the position of an item")
     if index.kind == "literal" and index.value[0] == "VARCHAR":
         return Node("get", node.start, c.last_end(), [node], index.value[1])
     return Node("item", node.start, c.last_end(), [node, index])
+
+
+def _slice(c: Cursor, node: Node, begin: Node | None) -> Node:
+    """`list[a:b]`; which of the bounds are there is the value."""
+    c.next()
+    end = None if c.token.key in ("]", ":") else parse_expression(c)
+    if c.token.key == ":":
+        raise c.refuse("a slice with a step", "write list[a:b]")
+    c.expect("]", "after the last position of a slice")
+    args = [part for part in (node, begin, end) if part is not None]
+    return Node("slice", node.start, c.last_end(), args, (begin is not None, end is not None))
 
 
 def _primary(c: Cursor, token: Token) -> Node:

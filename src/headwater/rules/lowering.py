@@ -20,6 +20,8 @@ from headwater.rules.syntax import Node
 
 # The type of a span of time. It is none of a field or a column: what holds one is lowered to BIGINT µs.
 INTERVAL = Scalar("INTERVAL")
+# What `md5_number_lower` gives. It is none of a field or a column: `%`, `/` and CAST make a number of rules of it.
+UBIGINT = Scalar("UBIGINT")
 NULL_LITERAL: Expression = ["literal", "NULL", None]
 
 
@@ -75,7 +77,7 @@ class Lowering:
         self.table = table
 
     def lower(self, node: Node) -> Value | None:
-        """Lowers any expression that is a value of an event: not an INTERVAL."""
+        """Lowers any expression that is a value of an event: not an INTERVAL and not a UBIGINT."""
         value = self.span(node)
         if value is not None and value.type == INTERVAL:
             hint = "add it to a TIMESTAMP, or compare the difference of two with it"
@@ -83,14 +85,22 @@ class Lowering:
                 hint = f"compare it with an INTERVAL, or write epoch_ms({self.text(node)[1:-1]}) for milliseconds"
             self.refuse(node, "type", f"an INTERVAL cannot stand here: {self.text(node)}", hint)
             return None
+        if value is not None and value.type == UBIGINT:
+            self._refuse_unsigned(node)
+            return None
         return value
 
+    def _refuse_unsigned(self, node: Node) -> None:
+        text = self.text(node)[1:-1]
+        hint = f"write {text} % 100 for a number below 100, or {text} / 18446744073709551616.0 for one below 1"
+        self.refuse(node, "type", f"a UBIGINT cannot stand here: {self.text(node)}", hint)
+
     def span(self, node: Node) -> Value | None:
-        """Lowers any expression, an INTERVAL too. Its expression is no physical one: `micros_of` says what it is."""
+        """Lowers any expression, an INTERVAL and a UBIGINT too. The former is no physical one: `micros_of` says what it is."""
         return self.table[node.kind](self, node)
 
     def all_spans(self, nodes: list[Node]) -> list[Value] | None:
-        """As `all`, INTERVALs too."""
+        """As `all`, INTERVALs and UBIGINTs too."""
         values = [self.span(node) for node in nodes]
         good = [value for value in values if value is not None]
         return good if len(good) == len(values) else None
@@ -218,6 +228,9 @@ class Lowering:
             if len(values) < len(typed):
                 return None
         for value in values:
+            if value.type == UBIGINT:
+                self._refuse_unsigned(value.node)
+                return None
             if value.type not in (*COMPARABLE, NULL):
                 others = [other for other in values if other.type in COMPARABLE]
                 hint = self.cast_hint(value, others[0], True) if others and value.type == JSON else "compare one of its parts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headwater.core.types import BIGINT, BOOLEAN, DOUBLE, JSON, NULL, TIMESTAMP, VARCHAR, DataType, ListOf
 from headwater.rules import calls, times
 from headwater.rules.conversion import castable, castable_targets
-from headwater.rules.lowering import INTERVAL, Lower, Lowering, Value, call, literal, null
+from headwater.rules.lowering import INTERVAL, UBIGINT, Lower, Lowering, Value, call, literal, null
 from headwater.rules.syntax import Node
 
 _SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "int_div": "//", "mod": "%"}
@@ -195,6 +195,8 @@ def _arithmetic(low: Lowering, node: Node) -> Value | None:
     if any(value.type in (TIMESTAMP, INTERVAL) for value in values):
         return times.arithmetic(low, values, node)
     op, symbol = node.value, _SYMBOLS[node.value]
+    if any(value.type == UBIGINT for value in values):
+        return _unsigned(low, op, values, node)
     wanted: tuple[DataType, ...] = (BIGINT,) if op == "int_div" else (BIGINT, DOUBLE)
     for value in values:
         if value.type not in (*wanted, NULL):
@@ -207,6 +209,24 @@ def _arithmetic(low: Lowering, node: Node) -> Value | None:
     if any(value.is_null for value in values):
         return null(node, kind)
     return call(op, kind, [low.convert(value, kind) for value in values], node)
+
+
+def _unsigned(low: Lowering, op: str, values: list[Value], node: Node) -> Value | None:
+    """`md5_number_lower(x) % n` and `/ n`: all that can be calculated with a UBIGINT."""
+    number, other = values
+    takes = {"mod": (BIGINT, NULL), "div": (BIGINT, DOUBLE, NULL)}.get(op, ())
+    if number.type != UBIGINT or other.type not in takes:
+        text = low.text(values[0].node if number.type == UBIGINT else other.node)[1:-1]
+        hint = f"write {text} % 100, {text} / 18446744073709551616.0 or CAST({text} AS DOUBLE)"
+        low.refuse(node, "type", f"a UBIGINT takes `%` with a BIGINT and `/` with a number behind it: {low.text(node)}", hint)
+        return None
+    if other.is_null:
+        return null(node, BIGINT if op == "mod" else DOUBLE)
+    if op == "mod":
+        given = number.expression[3][0]
+        return Value(["call", "md5_number_lower", "BIGINT", [given, other.expression]], BIGINT, node)
+    real = Value(number.expression, DOUBLE, number.node)
+    return call("div", DOUBLE, [real, low.convert(other, DOUBLE)], node)
 
 
 def _concat(low: Lowering, node: Node) -> Value | None:
@@ -260,13 +280,17 @@ def _case(low: Lowering, node: Node) -> Value | None:
 
 def _cast(low: Lowering, node: Node) -> Value | None:
     target, lenient = node.value
-    value = low.lower(node.args[0])
+    value = low.span(node.args[0])
     if value is None:
         return None
+    if value.type == UBIGINT and target == DOUBLE:
+        return Value(value.expression, DOUBLE, node)
     if not castable(value.type, target):
         hint = castable_targets(value.type)
         if value.type == BIGINT and str(target) == "TIMESTAMP":
             hint = f"milliseconds since 1970, such as event_time, become a TIMESTAMP with epoch_ms({low.text(value.node)[1:-1]})"
+        if value.type == UBIGINT:
+            hint = "UBIGINT can be cast to DOUBLE; `% 100` makes a BIGINT below 100 of it"
         low.refuse(node, "type", f"{value.type} cannot be cast to {target}", hint)
         return None
     if value.type == target:
@@ -276,10 +300,37 @@ def _cast(low: Lowering, node: Node) -> Value | None:
     return call("try_cast" if lenient else "cast", target, [value], node)
 
 
+def _slice(low: Lowering, node: Node) -> Value | None:
+    values = low.all(node.args)
+    if values is None:
+        return None
+    base, bounds = values[0], iter(values[1:])
+    if not isinstance(base.type, ListOf):
+        text = low.text(base.node)[1:-1]
+        hint = f"write substring({text}, start, length)" if base.type == VARCHAR else f"write CAST({text} AS JSON[]) first"
+        if base.type not in (VARCHAR, JSON):
+            hint = "a slice is taken of a list"
+        low.refuse(node, "type", f"{low.text(base.node)} is {base.type}, not a list", hint)
+        return None
+    positions = [
+        next(bounds) if given else literal(node, "BIGINT", open_end)
+        for given, open_end in zip(node.value, (1, 2**63 - 1), strict=True)
+    ]
+    for position in positions:
+        if position.type not in (BIGINT, NULL):
+            hint = "1 is the first item, -1 the last"
+            low.refuse(position.node, "type", f"the position in a list is BIGINT, not {position.type}", hint)
+            return None
+    if any(value.is_null for value in (base, *positions)):
+        return null(node, base.type)
+    return call("list_slice", base.type, [base, *positions], node)
+
+
 LOWER: dict[str, Lower] = {
     "name": _name,
     "get": _get,
     "item": _item,
+    "slice": _slice,
     "literal": _literal,
     "interval": times.interval,
     "and": _and_or,

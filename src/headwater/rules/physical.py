@@ -34,6 +34,12 @@ OPERATIONS: dict[str, tuple[int, int | None]] = {
     **dict.fromkeys(("date_part", "date_trunc", "strftime"), (2, 2)),
     **dict.fromkeys(("date_diff", "date_sub", "add_interval", "time_bucket"), (3, 3)),
     "make_timestamp": (1, 6),
+    **dict.fromkeys(("regexp_matches", "regexp_full_match", "split_part", "list_slice"), (3, 3)),
+    **dict.fromkeys(("regexp_extract", "regexp_replace"), (4, 4)),
+    **dict.fromkeys(("string_split", "list_contains"), (2, 2)),
+    **dict.fromkeys(("abs", "floor", "ceil", "md5"), (1, 1)),
+    **dict.fromkeys(("round", "md5_number_lower"), (1, 2)),
+    **dict.fromkeys(("greatest", "least"), (1, None)),
     "case": (3, None),
     "coalesce": (1, None),
 }

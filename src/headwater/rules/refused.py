@@ -6,7 +6,7 @@ _JOIN = ("a JOIN", "a rule reads one dataset, event by event")
 AGGREGATES_HINT = "a rule sees one event at a time; aggregate in the system that receives the dataset"
 _GROUP = ("GROUP BY", AGGREGATES_HINT)
 _BITS = ("bit operations", None)
-_REGEXP = ("regular expressions", "use LIKE, starts_with or contains")
+_REGEXP = ("this form of regular expressions", "write regexp_matches(text, 'pattern')")
 _ADD = "add an INTERVAL to a TIMESTAMP: x + INTERVAL 5 MINUTE"
 _ARROW = ("the JSON arrows -> and ->>", "write a.b or a['b']")
 
@@ -108,9 +108,8 @@ TYPE_NAMES: dict[str, str] = {
 
 # Functions of other systems that have no namesake here, and what to write.
 FUNCTIONS_INSTEAD: dict[str, str] = {
-    **dict.fromkeys(("if", "iff", "decode", "greatest", "least"), "write CASE WHEN … THEN … ELSE … END"),
+    **dict.fromkeys(("if", "iff", "decode"), "write CASE WHEN … THEN … ELSE … END"),
     **dict.fromkeys(("concat", "concat_ws"), "write a || b"),
-    **dict.fromkeys(("regexp_matches", "regexp_full_match", "regexp_extract", "regexp_replace", "regexp_like"), _REGEXP[1]),
     **dict.fromkeys(("now", "today", "current_timestamp", "current_date", "get_current_timestamp"), "write received_time"),
     **dict.fromkeys(("date_add", "dateadd", "timestampadd", "to_days", "to_hours", "to_minutes", "to_seconds"), _ADD),
     **dict.fromkeys(("strptime", "try_strptime", "to_datetime", "parse_timestamp"), "write CAST(x AS TIMESTAMP), or TRY_CAST"),

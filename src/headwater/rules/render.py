@@ -125,6 +125,18 @@ def _operation(op: str, kind: Any, args: list[Expression]) -> str:
             return _json_null(f"({values[0]}).{quoted(args[1][2])}", kind)
         case "list_get":
             return _json_null(f"list_extract({values[0]}, {values[1]})", kind)
+        case "regexp_extract":
+            return f"regexp_extract({values[0]}, {values[1]}, {args[2][2]}, {values[3]})"
+        case "abs" if kind == "BIGINT":
+            return f"TRY(abs({values[0]}))"
+        case "round":
+            digits = f", TRY_CAST({values[1]} AS INTEGER)" if len(values) > 1 else ""
+            return f"TRY(round({values[0]}{digits}))"
+        case "md5_number_lower" if kind == "DOUBLE":
+            return f"CAST(md5_number_lower({values[0]}) AS DOUBLE)"
+        case "md5_number_lower":
+            divided = f"CAST(md5_number_lower({values[0]}) AS HUGEINT) % CAST({values[1]} AS HUGEINT)"
+            return f"CAST(TRY({divided}) AS BIGINT)"
         case "substring":
             return f"TRY(substring({', '.join(values)}))"
         case "epoch_ms" if kind == "TIMESTAMP":
@@ -173,7 +185,9 @@ def _can_fail(op: str, kind: Any, args: list[Expression]) -> bool:
         return str(args[0][2]) in _TRUNCATED_TO_YEAR_0
     if op in ("epoch_ms", "make_timestamp", "add_interval", "time_bucket"):
         return bool(kind == "TIMESTAMP")
-    return op in ("int_div", "substring") or (kind == "BIGINT" and op in ("add", "sub", "mul", "mod", "neg"))
+    if op in ("round", "md5_number_lower"):
+        return len(args) > 1
+    return op in ("int_div", "substring") or (kind == "BIGINT" and op in ("add", "sub", "mul", "mod", "neg", "abs"))
 
 
 _SAFE_CASTS = frozenset(
@@ -236,7 +250,7 @@ def _failed_null(expression: Expression) -> str | None:
             return None
         taken = [text for at, arg in enumerate(args[:-1:2]) for text in (render(arg), inner[2 * at + 1] or "FALSE")]
         return _case([*taken, inner[-1] or "FALSE"])
-    if op in ("and", "or", "coalesce"):
+    if op in ("and", "or", "coalesce", "greatest", "least"):
         failure = _any(inner)
         return f"({render(expression)} IS NULL AND {failure})" if failure else None
     return _any([*inner, _fails_itself(expression)])

@@ -52,7 +52,7 @@ def change(path, value):
         (["owner"], 5, "`owner` of a physical rule is text or null, got 5"),
         (["tier"], "P4", "`tier` of a physical rule is P0, P1, P2, P3 or null, got 'P4'"),
         (["where"], ["literal", "BIGINT", 1], "`where` of a physical rule is BOOLEAN, got 'BIGINT'"),
-        (["where"], ["call", "xor", "BOOLEAN", []], "where: the operation 'xor' is not known; known are add, add_interval, and,"),
+        (["where"], ["call", "xor", "BOOLEAN", []], "where: the operation 'xor' is not known; known are abs, add, add_interval,"),
         (["where"], ["call", "not", "BOOLEAN", []], "where: `not` does not take 0 arguments"),
         (["where"], ["call", "case", "BOOLEAN", [["field", ["a"], "BOOLEAN"]] * 4], "where: `case` does not take 4 arguments"),
         (["where"], ["field", [], "BOOLEAN"], "where: not an expression"),

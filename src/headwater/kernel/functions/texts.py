@@ -58,6 +58,18 @@ def substring(text: str, start: int, length: int = SUBSTRING_MAX) -> str:
     return text[max(begin, 0) : max(end, 0)]
 
 
+def split(text: str, separator: str) -> list[str]:
+    """The parts between separators; an empty separator stands between any two characters."""
+    return text.split(separator) if separator else list(text) or [""]
+
+
+def split_part(text: str, separator: str, number: int) -> str:
+    """The part with this number: from 1, from the end where it is negative; an empty text where there is none."""
+    parts = split(text, separator)
+    index = number - 1 if number > 0 else len(parts) + number
+    return parts[index] if number and 0 <= index < len(parts) else ""
+
+
 def replace(text: str, old: str, new: str) -> str:
     """Every occurrence of `old` replaced, from left to right; an empty `old` replaces nothing."""
     return text.replace(old, new) if old else text

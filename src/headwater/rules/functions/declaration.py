@@ -12,8 +12,10 @@ from headwater.rules.syntax import Node
 # Parameter kinds beside the scalar types: any list; any type (one for all such parameters, converted to the common one).
 ANY_LIST = "list"
 COMMON = "common"
-# A text literal that names a part of a TIMESTAMP, and one that is a format; the function's ``lower`` checks them.
+# Text literals, which the function's ``lower`` checks: what names a part of a TIMESTAMP, a format, and what belongs to patterns.
 PART, FORMAT = "part", "format"
+PATTERN, OPTIONS, REPLACEMENT, SEPARATOR = "pattern", "options", "replacement", "separator"
+LITERALS = frozenset((PART, FORMAT, PATTERN, OPTIONS, REPLACEMENT, SEPARATOR))
 
 
 class Signature(msgspec.Struct, frozen=True):
