@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add_function(wrap_pyfunction!(program::dispatch, m)?)?;
     m.add_class::<program::PyProgram>()?;
     m.add_class::<result::BatchResult>()?;
     m.add_class::<counters::Counters>()?;

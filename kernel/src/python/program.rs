@@ -9,6 +9,13 @@ use pyo3::types::{PyBytes, PyList};
 use super::result::BatchResult;
 use crate::link::Program;
 use crate::run::{self, Origin, Pool};
+use crate::structure::Dispatch;
+
+/// The way in which this process finds the structure of events.
+#[pyfunction]
+pub fn dispatch() -> &'static str {
+    Dispatch::of_machine().name()
+}
 
 /// A linked rule set and the memory that its runs reuse.
 pub struct Linked {

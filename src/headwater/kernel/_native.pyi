@@ -83,6 +83,13 @@ class Protobuf:
         many bytes were read; the rest is a message that is not whole.
         """
 
+def dispatch() -> str:
+    """How this process finds the structure of events: `avx512`, `avx2` or `portable`.
+
+    The best that the machine has, settled at the first use; the environment variable HEADWATER_DISPATCH names another. A name
+    that is unknown, or of instructions that the machine lacks, changes nothing.
+    """
+
 # Sinks. Both raise ValueError where the bytes are not whole records of a known version.
 
 def payload_lines(records: bytes) -> tuple[bytes, int]:

@@ -40,12 +40,6 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
 
 
-def dispatch() -> str:
-    """Which path of the kernel runs on this machine: avx512, avx2 or portable."""
-    known = getattr(kernel, "dispatch", None)
-    return str(known()) if known else "portable"
-
-
 def measure(
     rules: Sequence[bytes],
     batches: Sequence[bytes],
@@ -80,7 +74,7 @@ def measure(
         outputs_per_event=round(rows / events, 3),
         ns_per_output=round(1e9 / rate * events / rows) if rows else None,
         output_bytes_per_event=round(sum(len(text) for result in first for text in result.outputs.values()) / events),
-        dispatch=dispatch(),
+        dispatch=kernel.dispatch(),
         encoding="json",
         rules=len(rules),
         events=events,
