@@ -90,6 +90,10 @@ impl Trie {
     /// Says of what is below a node what the STRUCT asks for. False where another STRUCT asks for something else.
     fn fill(&mut self, node: u32, shape: u32, shapes: &Shapes) -> bool {
         let Shape::Struct(fields) = &shapes.list[shape as usize] else { return false };
+        // A STRUCT above this one may have fewer fields of it, or more.
+        if *self.nodes[node as usize].inside.get_or_insert(shape) != shape {
+            return false;
+        }
         for (name, inner) in fields.keys.names().zip(&fields.shapes) {
             let here = &self.nodes[node as usize];
             let Some(child) = here.keys.find(name).map(|index| here.children[index as usize]) else { return false };
