@@ -37,40 +37,11 @@ impl Instructions for Avx2 {
                     _mm256_cmpeq_epi8(_mm256_or_si256(half, _mm256_set1_epi8(0x20)), _mm256_shuffle_epi8(table, half))
                 }),
                 white: bits(|half| {
-                    // 100 has another low half than its place, so it equals no byte that is looked up there.
+                    // A space at the place of another low half equals no byte that is looked up there.
+                    let (s, tab, line, end) = (b' ' as i8, b'\t' as i8, b'\n' as i8, b'\r' as i8);
                     let table = _mm256_setr_epi8(
-                        b' ' as i8,
-                        100,
-                        100,
-                        100,
-                        100,
-                        100,
-                        100,
-                        100,
-                        100,
-                        b'\t' as i8,
-                        b'\n' as i8,
-                        100,
-                        100,
-                        b'\r' as i8,
-                        100,
-                        100, //
-                        b' ' as i8,
-                        100,
-                        100,
-                        100,
-                        100,
-                        100,
-                        100,
-                        100,
-                        100,
-                        b'\t' as i8,
-                        b'\n' as i8,
-                        100,
-                        100,
-                        b'\r' as i8,
-                        100,
-                        100,
+                        s, s, s, s, s, s, s, s, s, tab, line, s, s, end, s, s, //
+                        s, s, s, s, s, s, s, s, s, tab, line, s, s, end, s, s,
                     );
                     _mm256_cmpeq_epi8(half, _mm256_shuffle_epi8(table, half))
                 }),
