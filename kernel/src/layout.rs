@@ -56,8 +56,8 @@ impl Layout {
         (same & guess.mask == guess.mask).then_some(guess.child)
     }
 
-    /// Remembers the key that stands at a place.
-    pub fn learn(&mut self, node: u32, place: usize, label: &[u8], hash: u32, child: u32) {
+    /// Remembers the key that stands at a place. Without a label it is not guessed.
+    pub fn learn(&mut self, node: u32, place: usize, label: Option<&[u8]>, hash: u32, child: u32) {
         if place >= PLACES_MAX {
             return;
         }
@@ -70,7 +70,7 @@ impl Layout {
         *guess = Guess { child, unnamed: guess.unnamed, ..NO_GUESS };
         object.hashes[place] = hash;
         object.distinct = object.distinct.min(place);
-        if label.len() <= LABEL_BYTES_MAX {
+        if let Some(label) = label.filter(|label| label.len() <= LABEL_BYTES_MAX) {
             guess.label[..label.len()].copy_from_slice(label);
             guess.mask = ((1u64 << label.len()) - 1) as u32;
         }

@@ -267,7 +267,11 @@ impl Walk<'_> {
             if !closed {
                 let child = match self.layout.guess(here.node, here.place, tokens.text, tokens.position(at)) {
                     Some(child) => child,
-                    None => self.key(here, at)?,
+                    None => {
+                        let (child, plain) = self.key(here, at)?;
+                        here.plain &= plain;
+                        child
+                    }
                 };
                 let start = tokens.position(at + 2);
                 at += 3;
@@ -351,11 +355,12 @@ impl Walk<'_> {
         self.slots.list[below].iter_mut().for_each(|slot| slot.epoch = 0);
     }
 
-    /// A key that was not guessed: its node.
+    /// A key that was not guessed: its node, and whether its text is what a STRUCT would write.
     #[inline(never)]
-    fn key(&mut self, here: Frame, at: usize) -> Option<u32> {
+    fn key(&mut self, here: Frame, at: usize) -> Option<(u32, bool)> {
         let tokens = self.tokens;
-        if tokens.byte(at) != b'"' || tokens.byte(at + 1) != b':' {
+        // Without a colon of its own the text must teach nothing, whatever follows it: a guess would leave the colon out.
+        if tokens.over(at + 1) || tokens.byte(at) != b'"' || tokens.byte(at + 1) != b':' {
             return None;
         }
         let start = tokens.position(at);
@@ -375,9 +380,11 @@ impl Walk<'_> {
         {
             child = node.children[index as usize];
         }
-        let label = &text[start..tokens.position(at + 2)];
+        let plain = !escaped || child == NONE;
+        // A key that is to be written without its escapes is looked at each time.
+        let label = plain.then(|| &text[start..tokens.position(at + 2)]);
         self.layout.learn(here.node, here.place, label, hash(name), child);
-        Some(child)
+        Some((child, plain))
     }
 
     /// The node to walk an object with, if it is to be walked.

@@ -185,6 +185,8 @@ fn only_what_is_not_of_its_type_is_unusual() {
             r#"{"o":{"n":-0}}"#,
             r#"{"o":{"n":1,"n":2}}"#,
             r#"{"o":{"n":1,"other":2}}"#,
+            r#"{"o":{"\u006e":1}}"#,
+            r#"{"o":{"\u006e":1}}"#,
             r#"{"o":{"n": 1}}"#,
             r#"{"o":{"s":{"t":"\u0061"}}}"#,
             r#"{"o":{"s":{"t":"x","u":1}}}"#,
@@ -203,7 +205,7 @@ fn only_what_is_not_of_its_type_is_unusual() {
 #[test]
 fn accepts_what_the_cursor_accepts() {
     let text = r#"{"a":{"b":-1.5e+3,"c":[true,false,null,"\u00e9\"",[{}],{"x":0}]},"é" : 12,"s":"0123456789012345678901234567890123456789","d":0.25}"#;
-    let bytes = b"\"\\{}[]:,019eE+-.tn \t\r\n\x00\x0c\x1a\x1f\x7f\x80\xc3\xed\xa0\xffu";
+    let bytes = b"\"\\{}[]:,019eE+-.tdn \t\r\n\x00\x0c\x1a\x1f\x7f\x80\xc3\xed\xa0\xffu";
     for way in ways() {
         let mut scanner = Scanner::new(&["a.b", "s", "d"], &Type::Double, way);
         let mut check = |text: &[u8]| {
@@ -221,6 +223,49 @@ fn accepts_what_the_cursor_accepts() {
                 check(&changed);
                 changed.insert(at, *byte);
                 check(&changed);
+            }
+        }
+    }
+}
+
+/// A STRUCT inside of another that has fewer of its fields, or more: its text is not what both write.
+#[test]
+fn the_struct_of_a_struct_may_be_read_with_other_fields() {
+    let fields = |names: &[&str]| Type::Struct(names.iter().map(|name| (name.to_string(), Type::BigInt)).collect());
+    let paths = [vec!["o".to_owned()], vec!["o".to_owned(), "s".to_owned()]];
+    for (outer, inner) in [(["n"].as_slice(), ["n", "m"].as_slice()), (&["n", "m"], &["n"])] {
+        let mut shapes = Shapes::default();
+        let kinds = [Type::Struct(vec![("s".to_owned(), fields(outer))]), fields(inner)];
+        let readings = [0, 1].map(|path| Reading { path, shape: shapes.of(&kinds[path as usize]) });
+        let (trie, nodes) = Trie::new(&paths, &readings, &shapes);
+        for way in ways() {
+            let (mut space, mut known, mut slots) = (Vec::new(), Scan::default(), Slots::default());
+            let text = Padded::copied(br#"{"o":{"s":{"n":1,"m":2}}}"#, &mut space);
+            assert!(scan(&trie, text, way, &mut known, &mut slots).is_ok());
+            let narrow = if outer.len() < inner.len() { nodes[0] } else { nodes[1] };
+            assert!(slots.unusual.contains(&narrow), "{outer:?} {inner:?}");
+        }
+    }
+}
+
+/// Whatever stands behind a text, it is refused as the same text alone, and teaches nothing.
+#[test]
+fn what_follows_a_text_is_no_part_of_it() {
+    let tail = [r#","b":"#, r#","b""#, r#","a":["#, r#","a":{"#, r#","b":{"x":["#, ",", r#","b":1"#];
+    let next = [r#":1}"#, r#""}"#, r#""b":1}"#, "]}", "}}", "{}}", "1}", "true}", ",1}", "[]}", " ,"];
+    for way in ways() {
+        let mut scanner = Scanner::new(&["a", "b"], &Type::Json, way);
+        for (tail, next) in tail.iter().flat_map(|tail| next.iter().map(move |next| (tail, next))) {
+            for bytes in [40, 63, 64, 65, 128] {
+                let filled = "x".repeat(bytes - tail.len() - r#"{"a":"\n"}"#.len() + 1);
+                let text = format!(r#"{{"a":"\n{filled}"{tail}"#);
+                assert_eq!(text.len(), bytes);
+                let batch = [text.as_bytes(), next.as_bytes(), &[b' '; 2 * crate::structure::PADDING]].concat();
+                let padded = Padded::within(&batch, 0, bytes).unwrap();
+                let refused = scan(&scanner.trie, padded, way, &mut scanner.scan, &mut scanner.slots).map(|_| ());
+                assert_eq!(refused, json::check(text.as_bytes()).map(|_| ()), "{text} {next}");
+                assert!(scanner.scan(br#"{"a":1,"b",1}"#).is_err(), "{text} {next}");
+                assert_eq!(scanner.found(r#"{"a":1,"b":2}"#), pairs(&[("a", "1"), ("b", "2")]));
             }
         }
     }
