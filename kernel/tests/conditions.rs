@@ -1,27 +1,15 @@
 //! Random conditions as WHERE, where they are tested a block of rules at a time, beside the same as a column, where they are
 //! evaluated one by one.
 
+mod random;
+
 use headwater_kernel::link::Program;
 use headwater_kernel::run::{self, Pool};
 
+use random::Random;
+
 const RULES: usize = 300;
 const EVENTS: usize = 500;
-
-/// xorshift64*: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-}
 
 const INTEGERS: &[&str] = &["0", "1", "-1", "2", "9223372036854775807", "-9223372036854775808"];
 const DOUBLES: &[&str] = &["0.0", "-0.0", "1.5", "-2.5", "1e300", "-1e-300"];

@@ -1,27 +1,15 @@
 //! Random events, mutated byte by byte, against serde_json as the outside witness of what is well-formed.
 
+mod random;
+
 use headwater_kernel::json;
 use headwater_kernel::link::Program;
 use headwater_kernel::run::{self, Pool};
 use serde::de::IgnoredAny;
 
+use random::Random;
+
 const ROUNDS: usize = 60_000;
-
-/// xorshift64*: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-}
 
 const KEYS: &[&str] =
     &[r#""event""#, r#""a""#, r#""b""#, r#""\u0061""#, r#""n""#, r#""s""#, r#""""#, r#""\ud800""#, r#""long_key_of_20_bytes""#];

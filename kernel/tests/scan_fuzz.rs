@@ -3,6 +3,8 @@
 //! Alone, an event has a space before it. White space keeps the scan from taking a nested value's text as it is, so that the
 //! two ways to write one are held against each other as well. What is well-formed, the strict cursor says.
 
+mod random;
+
 use std::process::Command;
 
 use headwater_kernel::json::{self, Kind};
@@ -11,30 +13,16 @@ use headwater_kernel::record::RecordRef;
 use headwater_kernel::run::{self, Batch, Origin, Pool};
 use headwater_kernel::structure::{DISPATCH_VARIABLE, Dispatch};
 
+use random::Random;
+
 /// `HEADWATER_FUZZ_BATCHES` asks for more.
 const BATCHES: u64 = 300;
 const EVENTS_MAX: usize = 24;
 
-/// xorshift64*: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-
-    /// One of the words of a text.
-    fn word<'a>(&mut self, of: &'a str) -> &'a str {
-        let count = of.split_ascii_whitespace().count();
-        of.split_ascii_whitespace().nth(self.below(count)).unwrap_or_default()
-    }
+/// One of the words of a text.
+fn word<'a>(random: &mut Random, of: &'a str) -> &'a str {
+    let count = of.split_ascii_whitespace().count();
+    of.split_ascii_whitespace().nth(random.below(count)).unwrap_or_default()
 }
 
 const KEYS: &str = r#""a" "b" "s" "n" "t" "l" "u" "x" "y" "" "\u0061" "\u006e" "\n" "\ud800" "\uD800" "é"
@@ -51,14 +39,14 @@ fn value(random: &mut Random, depth: usize, wide: bool, out: &mut String) {
     let kind = if depth == 0 { 9 } else { random.below(8) };
     let (brackets, count) = (if kind == 3 { ["[", "]"] } else { ["{", "}"] }, random.below(6));
     if kind > 3 {
-        out.push_str(random.word(SCALARS));
+        out.push_str(word(random, SCALARS));
     } else {
         out.push_str(brackets[0]);
         for at in 0..count {
             out.push_str(if at > 0 { "," } else { "" });
             if kind < 3 {
                 out.push_str(space(random));
-                out.push_str(random.word(KEYS));
+                out.push_str(word(random, KEYS));
                 out.push_str(space(random));
                 out.push(':');
             }
@@ -75,7 +63,7 @@ fn object(random: &mut Random) -> Vec<u8> {
     let mut text = String::from("{");
     for at in 0..random.below(9) {
         text.push_str(if at > 0 { "," } else { "" });
-        text.push_str(random.word(KEYS));
+        text.push_str(word(random, KEYS));
         text.push(':');
         value(random, 4, wide, &mut text);
     }
@@ -103,7 +91,7 @@ fn event(random: &mut Random, before: &[Vec<u8>]) -> Vec<u8> {
             5..8 if at < text.len() => drop(text.remove(at)),
             8..11 if at < text.len() => text[at] = byte,
             11 => text.truncate(at),
-            12 => text.splice(at..at, random.word(KEYS).bytes()).for_each(drop),
+            12 => text.splice(at..at, word(random, KEYS).bytes()).for_each(drop),
             _ => {}
         }
     }
