@@ -157,7 +157,7 @@ impl Decoder<'_> {
                 out.push(b']');
                 return Ok(any);
             }
-            Cardinality::Map => return self.map(field, found, depth, out).map(|()| true),
+            Cardinality::Map => return self.map(field, found, depth, out),
             _ => {}
         }
         if !matches!(field.kind, Kind::Struct | Kind::Group) {
@@ -208,13 +208,30 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `{"key":value}`; of entries with one key the last counts, at its place.
-    fn map(&self, field: &WireField, found: &[(usize, Raw)], depth: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    /// Whether a message has fields that are known, and no others.
+    fn is_known(&self, number: usize, piece: Option<Piece>, depth: usize) -> Result<bool, Malformed> {
+        let Some((bytes, at)) = piece else { return Ok(true) };
+        let known = &self.descriptor.structs[number];
+        let mut wire = Wire::new(bytes, at);
+        while let Some((number, raw)) = wire.field(depth)? {
+            if !known.find(number).is_some_and(|place| fits(&known.fields[place], raw)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// `{"key":value}`; of entries with one key the last counts, at its place. An entry that has anything besides its key and
+    /// its value is an unknown field as a whole, as it is to the official library. False where there is no entry.
+    fn map(&self, field: &WireField, found: &[(usize, Raw)], depth: usize, out: &mut Vec<u8>) -> Result<bool, Malformed> {
         let entry = &self.descriptor.structs[field.inner];
         let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let mut last = std::collections::HashMap::new();
         for (_, raw) in found {
             let within = self.fields(field.inner, piece(*raw).as_slice(), depth + 1)?;
+            if !self.is_known(field.inner, piece(*raw), depth + 1)? {
+                continue;
+            }
             let (keys, values): (Vec<_>, Vec<_>) = within.into_iter().partition(|(place, _)| *place == 0);
             let (mut key, mut value) = (Vec::new(), Vec::new());
             scalar(&entry.fields[0], keys.last().map(|(_, raw)| *raw), &mut key);
@@ -238,7 +255,7 @@ impl Decoder<'_> {
             out.extend_from_slice(value);
         }
         out.push(b'}');
-        Ok(())
+        Ok(!entries.is_empty())
     }
 
     /// A moment as text. False where it is none that a TIMESTAMP can be: then its fields are written.
