@@ -79,6 +79,9 @@ struct Decoder<'d> {
 
 type Piece<'a> = (&'a [u8], usize);
 
+/// The place of a field in its message, and its value.
+type Known<'a> = (usize, Raw<'a>);
+
 impl Decoder<'_> {
     /// A message that may stand in several pieces, which are merged: what stands in later ones counts.
     fn object(&self, number: usize, pieces: &[Piece], depth: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
@@ -86,7 +89,7 @@ impl Decoder<'_> {
         if depth > wire::DEPTH_MAX {
             return Err(Malformed { reason: wire::TOO_DEEP, at });
         }
-        let found = self.fields(number, pieces, depth)?;
+        let (found, _) = self.fields(number, pieces, depth)?;
         match self.descriptor.structs[number].meaning {
             Meaning::Items => return self.items(number, &found, depth, out),
             Meaning::Timestamp if self.timestamp(number, &found, out) => return Ok(()),
@@ -115,19 +118,20 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// What is known of the fields, in the order of the descriptor, of one field in the order of the message.
-    fn fields<'a>(&self, number: usize, pieces: &[Piece<'a>], depth: usize) -> Result<Vec<(usize, Raw<'a>)>, Malformed> {
+    /// What is known of the fields, in the order of the descriptor, of one field in the order of the message; and whether there
+    /// are others.
+    fn fields<'a>(&self, number: usize, pieces: &[Piece<'a>], depth: usize) -> Result<(Vec<Known<'a>>, bool), Malformed> {
         let known = &self.descriptor.structs[number];
         let mut found = Vec::with_capacity(known.fields.len());
-        let mut sorted = true;
+        let (mut sorted, mut unknown) = (true, false);
         for (bytes, at) in pieces {
             let mut wire = Wire::new(bytes, *at);
             while let Some((number, raw)) = wire.field(depth)? {
-                let Some(place) = known.find(number) else { continue };
-                let field = &known.fields[place];
-                if !fits(field, raw) {
+                let Some(place) = known.find(number).filter(|place| fits(&known.fields[*place], raw)) else {
+                    unknown = true;
                     continue;
-                }
+                };
+                let field = &known.fields[place];
                 if let (Kind::String, Raw::Bytes(text, at)) = (field.kind, raw) {
                     check_utf8(text, at)?;
                 }
@@ -138,7 +142,7 @@ impl Decoder<'_> {
         if !sorted {
             found.sort_by_key(|(place, _)| *place);
         }
-        Ok(found)
+        Ok((found, unknown))
     }
 
     /// Appends the value of a field. False where there is none: a packed field may be there without an item.
@@ -208,19 +212,6 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Whether a message has fields that are known, and no others.
-    fn is_known(&self, number: usize, piece: Option<Piece>, depth: usize) -> Result<bool, Malformed> {
-        let Some((bytes, at)) = piece else { return Ok(true) };
-        let known = &self.descriptor.structs[number];
-        let mut wire = Wire::new(bytes, at);
-        while let Some((number, raw)) = wire.field(depth)? {
-            if !known.find(number).is_some_and(|place| fits(&known.fields[place], raw)) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// `{"key":value}`; of entries with one key the last counts, at its place. An entry that has anything besides its key and
     /// its value is an unknown field as a whole, as it is to the official library. False where there is no entry.
     fn map(&self, field: &WireField, found: &[(usize, Raw)], depth: usize, out: &mut Vec<u8>) -> Result<bool, Malformed> {
@@ -228,8 +219,8 @@ impl Decoder<'_> {
         let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let mut last = std::collections::HashMap::new();
         for (_, raw) in found {
-            let within = self.fields(field.inner, piece(*raw).as_slice(), depth + 1)?;
-            if !self.is_known(field.inner, piece(*raw), depth + 1)? {
+            let (within, unknown) = self.fields(field.inner, piece(*raw).as_slice(), depth + 1)?;
+            if unknown {
                 continue;
             }
             let (keys, values): (Vec<_>, Vec<_>) = within.into_iter().partition(|(place, _)| *place == 0);

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::sse2::write_bits;
 use super::{Instructions, Masks, Padded, Structure};
 
-struct Avx2;
+pub(super) struct Avx2;
 
 /// # Safety
 /// As `Structure::find_with`.

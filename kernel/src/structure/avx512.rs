@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2::Avx2;
 use super::{Instructions, Masks, Padded, Structure};
 
 const OPERATOR: u8 = 1;
@@ -75,7 +76,7 @@ impl Instructions for Avx512 {
     #[inline(always)]
     unsafe fn prefix_xor(bits: u64) -> u64 {
         // SAFETY: the caller holds that the instruction is there.
-        unsafe { _mm_cvtsi128_si64(_mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits as i64), _mm_set1_epi8(-1))) as u64 }
+        unsafe { Avx2::prefix_xor(bits) }
     }
 
     #[inline(always)]
