@@ -12,6 +12,8 @@ use crate::json;
 use crate::keys::KeyTable;
 use crate::op::Op;
 use crate::physical::{self, Expression, Literal, Rule, Select};
+use crate::protobuf::Descriptor;
+use crate::protobuf::input::Input;
 use crate::read::Shapes;
 use crate::row::{Row, Rows};
 use crate::trie::Trie;
@@ -61,6 +63,10 @@ pub struct LinkedRule {
     pub name: String,
     pub dataset: u32,
     pub output: Output,
+    /// The fields of messages that must be read as JSON before it writes.
+    pub needs: Vec<u32>,
+    /// It passes messages on as they are.
+    pub passes_whole: bool,
 }
 
 #[derive(Debug)]
@@ -126,6 +132,15 @@ pub struct Program {
     pub texts: Vec<u8>,
     pub index: Index,
     pub rows: Rows,
+    /// What events are, if they are messages.
+    pub input: Option<Input>,
+}
+
+/// What is not JSON.
+#[derive(Debug, Default)]
+pub struct Formats {
+    /// What events are, if they are messages.
+    pub input: Option<Descriptor>,
 }
 
 const STACK_BYTES: usize = 64 << 20;
@@ -136,9 +151,14 @@ const PARSE_RULES_MIN: usize = 500;
 impl Program {
     /// Links physical rules. The error names the rule and what is not known.
     pub fn link(rules: &[Vec<u8>]) -> Result<Program, String> {
+        Program::link_formats(rules, Formats::default())
+    }
+
+    /// As `link`, for events that are messages.
+    pub fn link_formats(rules: &[Vec<u8>], formats: Formats) -> Result<Program, String> {
         // Expressions may be nested as deep as `physical::DEPTH_MAX`, which the caller's stack need not bear.
         std::thread::scope(|scope| {
-            let work = || link(&parse(scope, rules)?);
+            let work = || link(&parse(scope, rules)?, formats);
             joined(std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work))
         })
     }
@@ -166,7 +186,7 @@ fn joined<T>(thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<T,
     done.unwrap_or_else(|_| Err("linking failed unexpectedly".to_owned()))
 }
 
-fn link(rules: &[Rule]) -> Result<Program, String> {
+fn link(rules: &[Rule], formats: Formats) -> Result<Program, String> {
     let mut names = std::collections::HashSet::new();
     if let Some(twice) = rules.iter().find(|rule| !names.insert(&rule.name)) {
         return Err(format!("rule `{}`: another rule has the same name", twice.name));
@@ -182,6 +202,7 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
     let mut linker = Linker::new(&paths);
     let mut builder = IndexBuilder::default();
     let mut linked = Vec::with_capacity(rules.len());
+    let mut filters = Vec::new();
     for rule in rules {
         let filter = rule.filter.as_ref().map(|filter| linker.expression(filter));
         let output = linker.output(&rule.select);
@@ -189,7 +210,8 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
             return Err(format!("rule `{}`: {refused}", rule.name));
         }
         let dataset = datasets.partition_point(|name| *name < rule.into) as u32;
-        linked.push(LinkedRule { name: rule.name.clone(), dataset, output });
+        linked.push(LinkedRule { name: rule.name.clone(), dataset, output, needs: Vec::new(), passes_whole: false });
+        filters.extend(filter);
         builder.add(filter);
     }
     let parts: Vec<&[Part]> = linker.rows.iter().map(Vec::as_slice).collect();
@@ -205,6 +227,7 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
     for (number, reading) in linker.readings.iter().enumerate() {
         readings_of[nodes_of[reading.path as usize] as usize].push((number as u32, *reading));
     }
+    let input = formats.input.map(|descriptor| linker.input(descriptor, &trie, &readings_of, filters, rules, &mut linked));
     linker.shapes.finish();
     Ok(Program {
         rules: linked,
@@ -223,14 +246,12 @@ fn link(rules: &[Rule]) -> Result<Program, String> {
         texts: linker.texts,
         index,
         rows,
+        input,
     })
 }
 
 fn paths_of(rule: &Rule, paths: &mut BTreeSet<Vec<String>>) {
-    let columns = match &rule.select {
-        Select::Columns(columns) | Select::Star { replace: columns, .. } => columns,
-    };
-    let mut pending: Vec<&Expression> = columns.iter().map(|(_, value)| value).chain(&rule.filter).collect();
+    let mut pending: Vec<&Expression> = rule.select.columns().iter().map(|(_, value)| value).chain(&rule.filter).collect();
     while let Some(expression) = pending.pop() {
         match expression {
             Expression::Field { path, .. } => {
@@ -262,7 +283,7 @@ pub struct Linker<'p> {
     /// By rule that selects columns: what its rows are made of.
     rows: Vec<Vec<Part>>,
     pub arguments: Vec<u32>,
-    readings: Vec<Reading>,
+    pub readings: Vec<Reading>,
     patterns: Vec<Pattern>,
     formats: Vec<Format>,
     regexps: Vec<Regexp>,

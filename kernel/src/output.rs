@@ -76,7 +76,7 @@ impl Run<'_> {
         let (not_finite, payload) = match &rule.output {
             Output::Row { row, .. } => {
                 let State { memory, rows, outputs, .. } = &mut self.state;
-                let mut evaluation = Evaluation { program: self.program, event: event.text, memory };
+                let mut evaluation = Evaluation { program: self.program, event: event.values, memory };
                 (evaluation.row(*row, rows, &mut outputs.written)?, Payload::Written)
             }
             Output::Star { exclude, replace } => self.star(exclude, replace, event)?,
@@ -108,7 +108,9 @@ impl Run<'_> {
             let collapser = &mut state.collapser;
             let object = |start, end| Span { start, end, kind: json::Kind::Object };
             state.cuts.0.clear();
-            if state.scan.may_repeat(|start, end| !collapser.cuts(event.text, object(start, end)).is_empty()) {
+            // What stands in JSON texts of messages was not scanned.
+            let message = event.message.is_some();
+            if message || state.scan.may_repeat(|start, end| !collapser.cuts(event.text, object(start, end)).is_empty()) {
                 state.cuts.0.extend_from_slice(collapser.cuts(event.text, event.span));
             }
             state.cuts.1 = state.memory.epoch;
@@ -159,7 +161,7 @@ impl Run<'_> {
     fn column(&mut self, column: &Column, number: u32, event: &Event, out: &mut Vec<u8>) -> Result<u64, Stop> {
         let memory = &mut self.state.memory;
         memory.failed = None;
-        let mut evaluation = Evaluation { program: self.program, event: event.text, memory };
+        let mut evaluation = Evaluation { program: self.program, event: event.values, memory };
         let value = evaluation.value(column.node);
         if let Some(op) = evaluation.memory.failed {
             return Err(Stop::Failed(Failed { column: number, op }));

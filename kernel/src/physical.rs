@@ -34,6 +34,15 @@ pub enum Select {
     Star { exclude: Vec<String>, replace: Vec<(String, Expression)> },
 }
 
+impl Select {
+    /// The columns that are calculated.
+    pub fn columns(&self) -> &[(String, Expression)] {
+        match self {
+            Select::Columns(columns) | Select::Star { replace: columns, .. } => columns,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
     Field { path: Vec<String>, kind: Type },

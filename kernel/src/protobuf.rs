@@ -5,6 +5,10 @@
 pub mod decode;
 pub mod descriptor;
 pub mod encode;
+pub mod input;
+mod link;
+pub mod run;
+pub mod walk;
 mod wire;
 
 pub use descriptor::Descriptor;

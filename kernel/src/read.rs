@@ -1,8 +1,11 @@
 //! Reading a value of the event as a registered type: the table "Reading a field" of `docs/formats/physical-rule.md`.
 
+use crate::eval::Memory;
 use crate::functions::{number, timestamp};
 use crate::json::{self, Cursor, Kind, Span};
 use crate::keys::KeyTable;
+use crate::link::{Program, Reading};
+use crate::run::FieldCounts;
 use crate::types::Type;
 use crate::value::{Place, Text, Value};
 
@@ -314,6 +317,33 @@ impl<'a> Reader<'a> {
             more = cursor.next_member(b'}').unwrap_or(false);
         }
         plain & (cursor.at == next.max(span.start + 2))
+    }
+}
+
+/// Reads a value for each of the readings of its path, and counts.
+pub fn read_all(
+    program: &Program,
+    readings: &[(u32, Reading)],
+    span: Span,
+    event: &[u8],
+    memory: &mut Memory,
+    fields: &mut [FieldCounts],
+) {
+    let mut flags = Flags::default();
+    for (number, reading) in readings {
+        let (made, members) = (&mut memory.made, &mut memory.members);
+        let mut reader = Reader { shapes: &program.shapes, event, made, flags: Flags::default(), members };
+        let value = reader.read(span, reading.shape);
+        flags.coerced |= reader.flags.coerced;
+        flags.type_error |= reader.flags.type_error;
+        memory.readings[*number as usize] = (value, memory.epoch);
+    }
+    if flags != Flags::default()
+        && let Some((_, reading)) = readings.first()
+    {
+        let counts = &mut fields[reading.path as usize];
+        counts.coerced += flags.coerced as u64;
+        counts.type_errors += flags.type_error as u64;
     }
 }
 

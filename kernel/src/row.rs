@@ -248,6 +248,7 @@ impl Evaluation<'_> {
                     Place::Event => pen.quoted(self.event, start, end),
                     Place::Made => pen.string(&self.memory.made, start, end),
                     Place::Program => pen.string(&self.program.texts, start, end),
+                    Place::Wire => pen.string(self.event, start, end),
                 }
             }
             Value::Integer(integer) => pen.integer(integer),

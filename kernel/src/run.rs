@@ -8,7 +8,8 @@ use crate::json::{Malformed, Span};
 use crate::link::Program;
 use crate::op::Op;
 use crate::outputs::Outputs;
-use crate::read::{Flags, Reader};
+use crate::protobuf::run::{Walked, run_messages};
+use crate::read::read_all;
 use crate::record::{RecordError, RecordRef};
 use crate::row;
 use crate::scan::{self, Scan, Scanned};
@@ -16,9 +17,9 @@ use crate::star::Collapser;
 use crate::structure::{Dispatch, Padded};
 
 /// Events longer than this are rejected: offsets inside them have 32 bits.
-const EVENT_BYTES_MAX: usize = u32::MAX as usize - 1;
+pub const EVENT_BYTES_MAX: usize = u32::MAX as usize - 1;
 const REASON_NOT_AN_OBJECT: &str = "not_an_object";
-const REASON_TOO_LONG: &str = "too_long";
+pub const REASON_TOO_LONG: &str = "too_long";
 
 /// What one rule counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,12 +142,20 @@ pub struct State {
     /// The event with its line ends replaced by spaces.
     pub one_line: Vec<u8>,
     /// A copy of an event that ends where nothing may be read behind it.
-    padded: Vec<u8>,
+    pub padded: Vec<u8>,
+    pub messages: Walked,
+    /// The event as JSON where it is a message.
+    pub decoded: Vec<u8>,
+    /// The event where it is a message, and behind it what is read of it as JSON.
+    pub scratch: Vec<u8>,
 }
 
-/// NDJSON: blank lines are passed over but numbered.
+/// NDJSON: blank lines are passed over but numbered. Messages, where these are the program's input.
 pub fn run_lines(program: &Program, pool: &Pool, batch: &[u8]) -> Batch {
     let mut run = Run::new(program, pool);
+    if program.input.is_some() {
+        return run_messages(run, batch);
+    }
     let mut start = 0;
     let ends = memchr::memchr_iter(b'\n', batch).chain(std::iter::once(batch.len()));
     for (index, end) in ends.enumerate() {
@@ -202,7 +211,7 @@ pub fn run_records(program: &Program, pool: &Pool, batch: &[u8], origin: Origin)
 pub struct Run<'p> {
     pub program: &'p Program,
     pub pool: &'p Pool,
-    dispatch: Dispatch,
+    pub dispatch: Dispatch,
     pub state: State,
     pub batch: Batch,
     pub error: Option<RecordError>,
@@ -210,10 +219,14 @@ pub struct Run<'p> {
 
 /// What an event stands in.
 #[derive(Clone, Copy)]
-enum Frame<'e> {
+pub enum Frame<'e> {
     /// `ended` by a line feed.
     Line {
         ended: bool,
+    },
+    /// Behind its length, which begins here in the batch.
+    Delimited {
+        from: usize,
     },
     Item,
     Record(&'e RecordRef<'e>),
@@ -224,10 +237,22 @@ enum Frame<'e> {
 pub struct Event<'e> {
     pub position: Position,
     pub text: &'e [u8],
+    /// What the values of the event point into: its text, unless it is a message.
+    pub values: &'e [u8],
     pub span: Span,
     pub header: Option<&'e RecordRef<'e>>,
     /// Where in the batch it stands as it is passed on whole (with its line feed, if lines are written), and how many bytes.
     pub whole: Option<(usize, usize)>,
+    /// The event itself, where it is a message.
+    pub message: Option<Whole<'e>>,
+}
+
+/// A message that is an event.
+#[derive(Clone, Copy)]
+pub struct Whole<'e> {
+    pub bytes: &'e [u8],
+    /// Where in the batch it stands as it is passed on (behind its length, unless it is a record's), and how many bytes.
+    pub in_batch: Option<(usize, usize)>,
 }
 
 impl<'p> Run<'p> {
@@ -242,7 +267,7 @@ impl<'p> Run<'p> {
         Run { program, pool, dispatch: Dispatch::of_machine(), state, batch: Batch::default(), error: None }
     }
 
-    fn finish(mut self) -> Batch {
+    pub fn finish(mut self) -> Batch {
         let state = &mut self.state;
         let counted = state.rules.iter_mut().enumerate().filter(|(_, counts)| **counts != RuleCounts::default());
         self.batch.rules = counted.map(|(rule, counts)| (rule as u32, std::mem::take(counts))).collect();
@@ -255,6 +280,9 @@ impl<'p> Run<'p> {
 
     /// The event at this position of a batch or item.
     fn event(&mut self, position: Position, batch: &[u8], frame: Frame) {
+        if self.program.input.is_some() {
+            return self.message(position, batch, frame);
+        }
         let text = &batch[position.start..position.end];
         let white = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         if !matches!(frame, Frame::Record(_)) && text.first().is_none_or(white) && text.iter().all(white) {
@@ -267,9 +295,10 @@ impl<'p> Run<'p> {
                 let (header, whole) = match frame {
                     Frame::Record(header) => (Some(header), Some((start, bytes))),
                     Frame::Line { ended } => (None, (ended && span.end == text.len()).then_some((start, bytes + 1))),
-                    Frame::Item => (None, None),
+                    Frame::Item | Frame::Delimited { .. } => (None, None),
                 };
-                return self.object(Event { position, text, span, header, whole });
+                self.begin();
+                return self.object(Event { position, text, values: text, span, header, whole, message: None });
             }
             Ok(Scanned::Other(span)) => (REASON_NOT_AN_OBJECT, span.start),
             Err(Some(Malformed { reason, at })) => (reason.name(), at),
@@ -298,18 +327,23 @@ impl<'p> Run<'p> {
         let mut one_line = std::mem::take(&mut self.state.one_line);
         one_line.clear();
         one_line.extend(event.text.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
-        self.apply(Event { text: &one_line, whole: None, ..event });
+        self.apply(Event { text: &one_line, values: &one_line, whole: None, ..event });
         one_line.clear();
         self.state.one_line = one_line;
     }
 
-    /// Runs the rules on an event that is one line.
-    fn apply(&mut self, event: Event) {
+    /// Makes ready for the next event.
+    pub fn begin(&mut self) {
         if self.state.memory.begin(self.program) {
             self.state.cuts.1 = 0;
             self.state.operands.fill(condition::Known::default());
             self.state.rows.fill(row::Known::default());
+            self.state.messages.found.clear();
         }
+    }
+
+    /// Runs the rules on an event that is one line.
+    pub fn apply(&mut self, event: Event) {
         self.read(event.text);
         self.find(event.text);
         let mut matched = std::mem::take(&mut self.state.matched);
@@ -333,28 +367,7 @@ impl<'p> Run<'p> {
         }
         for &node in &unusual {
             let Some(slot) = memory.slots.get(node) else { continue };
-            let mut flags = Flags::default();
-            let readings = &program.readings_of[node as usize];
-            for (number, reading) in readings {
-                let mut reader = Reader {
-                    shapes: &program.shapes,
-                    event: text,
-                    made: &mut memory.made,
-                    flags: Flags::default(),
-                    members: &mut memory.members,
-                };
-                let value = reader.read(slot.span(), reading.shape);
-                flags.coerced |= reader.flags.coerced;
-                flags.type_error |= reader.flags.type_error;
-                memory.readings[*number as usize] = (value, memory.epoch);
-            }
-            if flags != Flags::default()
-                && let Some((_, reading)) = readings.first()
-            {
-                let counts = &mut fields[reading.path as usize];
-                counts.coerced += flags.coerced as u64;
-                counts.type_errors += flags.type_error as u64;
-            }
+            read_all(program, &program.readings_of[node as usize], slot.span(), text, memory, fields);
         }
         memory.slots.unusual = unusual;
     }

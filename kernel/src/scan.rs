@@ -48,11 +48,7 @@ struct Frame {
 
 /// Checks one event from its first byte to its last and finds its fields. Depth costs no stack.
 pub fn scan(trie: &Trie, text: Padded, dispatch: Dispatch, scan: &mut Scan, slots: &mut Slots) -> Parsed<Scanned> {
-    slots.begin(trie.nodes.len(), scan.trie != trie.id);
-    if scan.trie != trie.id {
-        scan.trie = trie.id;
-        scan.layout.begin(trie.nodes.len());
-    }
+    begin(trie, scan, slots);
     scan.frames.clear();
     scan.repeats.unproven.clear();
     scan.repeats.unexamined.clear();
@@ -75,6 +71,16 @@ pub fn scan(trie: &Trie, text: Padded, dispatch: Dispatch, scan: &mut Scan, slot
         }
     }
     refusal(text.text())
+}
+
+/// Makes ready for the next event.
+#[inline(always)]
+pub fn begin(trie: &Trie, scan: &mut Scan, slots: &mut Slots) {
+    slots.begin(trie.nodes.len(), scan.trie != trie.id);
+    if scan.trie != trie.id {
+        scan.trie = trie.id;
+        scan.layout.begin(trie.nodes.len());
+    }
 }
 
 /// Why the walk refused the text: it does not say. Or it is no object.

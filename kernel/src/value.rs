@@ -14,6 +14,8 @@ pub enum Place {
     Made,
     /// In the program: a literal.
     Program,
+    /// In the event, which is a message: any text.
+    Wire,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ impl<'a> Texts<'a> {
     #[inline(always)]
     pub fn text(self, text: Text) -> &'a [u8] {
         let from = match text.place {
-            Place::Event => self.event,
+            Place::Event | Place::Wire => self.event,
             Place::Made => self.made,
             Place::Program => self.program,
         };

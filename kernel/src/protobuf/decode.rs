@@ -53,10 +53,25 @@ impl Descriptor {
     pub fn decode(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         Decoder { descriptor: self }.object(0, &[(bytes, 0)], 1, out)
     }
+
+    /// Appends the value of one field of a message. `part` is what of the message has it, and how deep it nests. False where there
+    /// is none.
+    pub fn decode_field(
+        &self,
+        number: usize,
+        place: usize,
+        (part, depth): (&[u8], usize),
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Malformed> {
+        let decoder = Decoder { descriptor: self };
+        let (mut found, _) = decoder.fields(number, &[(part, 0)], depth)?;
+        found.retain(|(at, _)| *at == place);
+        decoder.value(&self.structs[number].fields[place], &found, depth, out)
+    }
 }
 
 /// Where the first message of a batch begins and ends; none where it is not whole.
-fn length(batch: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
+pub fn length(batch: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
     let mut start = 0;
     let mut length: u64 = 0;
     loop {
@@ -257,15 +272,18 @@ impl Decoder<'_> {
             let last = found.iter().rev().find(|(at, _)| Some(*at) == place);
             last.map_or(0, |(_, raw)| if let Raw::Varint(value) = raw { *value as i64 } else { 0 })
         };
-        let (seconds, nanos) = (of(1), i64::from(of(2) as i32));
-        if !SECONDS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
-            return false;
-        }
+        let Some(micros) = moment(of(1), i64::from(of(2) as i32)) else { return false };
         out.push(b'"');
-        timestamp::write(seconds * 1_000_000 + nanos / 1000, b'T', out);
+        timestamp::write(micros, b'T', out);
         out.extend_from_slice(b"Z\"");
         true
     }
+}
+
+/// The microseconds of a moment that a TIMESTAMP can be.
+pub fn moment(seconds: i64, nanos: i64) -> Option<i64> {
+    let is_one = SECONDS.contains(&seconds) && (0..1_000_000_000).contains(&nanos);
+    is_one.then(|| seconds * 1_000_000 + nanos / 1000)
 }
 
 fn piece<'a>(raw: Raw<'a>) -> Option<Piece<'a>> {
@@ -276,7 +294,7 @@ fn piece<'a>(raw: Raw<'a>) -> Option<Piece<'a>> {
 }
 
 /// Whether a field can stand so on the wire; one that does not is passed over like one that is not known.
-fn fits(field: &WireField, raw: Raw) -> bool {
+pub fn fits(field: &WireField, raw: Raw) -> bool {
     let repeated = matches!(field.cardinality, Cardinality::Repeated | Cardinality::Packed);
     match (field.kind.wire(), raw) {
         (0, Raw::Varint(_)) | (1, Raw::Fixed64(_)) | (5, Raw::Fixed32(_)) | (2, Raw::Bytes(..)) | (3, Raw::Group(..)) => true,

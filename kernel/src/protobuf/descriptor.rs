@@ -62,6 +62,14 @@ impl Kind {
             _ => 0,
         }
     }
+
+    /// Whether its values are whole numbers.
+    pub fn is_whole(self) -> bool {
+        !matches!(
+            self,
+            Kind::Double | Kind::Float | Kind::Bool | Kind::String | Kind::Bytes | Kind::Enum | Kind::Struct | Kind::Group
+        )
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +91,7 @@ pub enum Meaning {
 
 #[derive(Debug)]
 pub struct WireField {
+    pub number: u32,
     pub kind: Kind,
     pub cardinality: Cardinality,
     /// The place of its message; `usize::MAX` where it has none.
@@ -210,5 +219,5 @@ fn field(stored: &Json, number: u32, count: usize) -> Option<WireField> {
         "json" if kind == Kind::String => true,
         _ => return None,
     };
-    Some(WireField { kind, cardinality, inner, json, label, tag: tag(wire), end_tag: tag(4), values })
+    Some(WireField { number, kind, cardinality, inner, json, label, tag: tag(wire), end_tag: tag(4), values })
 }

@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use super::result::BatchResult;
-use crate::link::Program;
+use crate::link::{Formats, Program};
+use crate::protobuf::Descriptor;
 use crate::run::{self, Origin, Pool};
 use crate::structure::Dispatch;
 
@@ -31,8 +32,13 @@ pub struct PyProgram {
 #[pymethods]
 impl PyProgram {
     #[new]
-    fn new(py: Python<'_>, rules: Vec<Vec<u8>>) -> PyResult<Self> {
-        let program = py.detach(|| Program::link(&rules)).map_err(PyValueError::new_err)?;
+    #[pyo3(signature = (rules, *, input = None))]
+    fn new(py: Python<'_>, rules: Vec<Vec<u8>>, input: Option<Vec<u8>>) -> PyResult<Self> {
+        let link = || {
+            let input = input.map(|stored| Descriptor::parse(&stored)).transpose()?;
+            Program::link_formats(&rules, Formats { input })
+        };
+        let program = py.detach(link).map_err(PyValueError::new_err)?;
         Ok(PyProgram { linked: Arc::new(Linked { program, pool: Pool::default() }) })
     }
 

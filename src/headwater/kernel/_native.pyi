@@ -8,8 +8,11 @@ __version__: str
 class Program:
     """A rule set linked for running. Immutable; may be used by several threads at once."""
 
-    def __new__(cls, rules: list[bytes]) -> Program:
-        """Links physical rules (JSON, `docs/formats/physical-rule.md`). Raises ValueError that names the rule and what is not known."""
+    def __new__(cls, rules: list[bytes], *, input: bytes | None = None) -> Program:
+        """Links physical rules (JSON, `docs/formats/physical-rule.md`). Raises ValueError that names the rule and what is not known.
+
+        With ``input``, a descriptor (`docs/formats/descriptor.md`), events are Protobuf messages in place of JSON.
+        """
     @property
     def rule_names(self) -> list[str]: ...
     @property
@@ -18,7 +21,10 @@ class Program:
     def field_paths(self) -> list[str]:
         """Every path that a rule names, dotted, sorted: the order of the field counters."""
     def run(self, batch: bytes | list[bytes]) -> Result:
-        """Runs NDJSON (or one event an item). Blank lines are passed over but numbered. Outputs are NDJSON. The GIL is released."""
+        """Runs NDJSON (or one event an item). Blank lines are passed over but numbered. Outputs are NDJSON. The GIL is released.
+
+        Messages stand each behind its length as a varint (or one an item); what is left of a last one that is not whole is a reject.
+        """
     def run_records(self, records: bytes, topic: str, partition: int, first_offset: int, snapshot: int) -> Result:
         """Runs a batch of records; outputs are batches of records that keep the input's key, tier, times and event_id.
 

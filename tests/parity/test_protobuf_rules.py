@@ -1,0 +1,131 @@
+"""Rules over messages give what they give over the JSON that these messages stand for."""
+
+import generated
+import pytest
+import wire_messages
+from case_files import physical
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headwater.core import record
+from headwater.core.ids import seeded_random
+from headwater.kernel import Program, Protobuf
+
+CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+def said(result):
+    """What a result says, without the places of events, which differ."""
+    failures = [(index, *rest) for index, _start, _end, *rest in result.failures]
+    return dict(result.outputs), dict(result.rows), result.rules, result.fields, failures
+
+
+def agree(rules, stored, payloads):
+    batch = wire_messages.delimited(*payloads)
+    lines, places, rejects, read = Protobuf(stored).decode(batch)
+    assert read == len(batch)
+    expected = Program(rules).run(lines.split(b"\n")[:-1])
+    assert not expected.rejects
+    program = Program(rules, input=stored)
+    for given_batch in (batch, payloads):
+        found = program.run(given_batch)
+        assert said(found) == said(expected)
+        assert found.events == len(payloads)
+        assert [(index, reason, offset) for index, _start, _end, reason, offset in found.rejects] == rejects
+        for index, start, end, _reason, _offset in found.rejects:
+            assert (start, end) == (places[index] if given_batch is batch else (0, len(payloads[index])))
+
+
+def check(rules, seed):
+    chance = seeded_random(seed)
+    descriptor = wire_messages.draw_descriptor(chance)
+    payloads = [wire_messages.damaged(chance, wire_messages.draw_payload(chance, descriptor)) for _ in range(8)]
+    agree(rules, wire_messages.stored_bytes(descriptor), payloads)
+
+
+def draw_rules(chance, descriptor):
+    """Rules that read the fields of a message as what they are."""
+    fields = wire_messages.draw_fields(chance, descriptor)
+    rules = []
+    for number in range(3):
+        columns = [[f"c{at}", field] for at, field in enumerate(chance.sample(fields, min(len(fields), 6)))]
+        asked = chance.choice(fields) if fields else None
+        where = ["call", "is_not_null", "BOOLEAN", [asked]] if asked and chance.random() < 0.3 else None
+        star = {"star": True, "exclude": ["a"] if chance.random() < 0.5 else [], "replace": []}
+        rules.append(physical(f"r{number}", f"out{number}", where, star if number == 2 else columns))
+    return rules
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_fields_that_are_read_as_what_they_are(block):
+    for seed in range(block * 50, block * 50 + 50):
+        chance = seeded_random(seed)
+        descriptor = wire_messages.draw_descriptor(chance)
+        rules = draw_rules(chance, descriptor)
+        payloads = [wire_messages.damaged(chance, wire_messages.draw_payload(chance, descriptor)) for _ in range(8)]
+        agree(rules, wire_messages.stored_bytes(descriptor), payloads)
+
+
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=CHECKS)
+@given(generated.programs, st.integers(0, 2**32))
+def test_generated_rules_and_messages(rules, seed):
+    check(rules, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=20_000, deadline=None, suppress_health_check=CHECKS)
+@given(generated.programs, st.integers(0, 2**32))
+def test_many_generated_rules_and_messages(rules, seed):
+    check(rules, seed)
+
+
+MESSAGE = {
+    "messages": [
+        {
+            "name": "M",
+            "fields": [
+                {"name": "n", "number": 1, "kind": "int64"},
+                {"name": "t", "number": 2, "kind": "string", "cardinality": "implicit"},
+                {"name": "deep", "number": 3, "kind": "message", "message": 0},
+            ],
+        }
+    ]
+}
+RULE = physical("r", "out", None, [["n", ["field", ["n"], "BIGINT"]], ["t", ["field", ["t"], "VARCHAR"]]])
+
+
+def test_absent_zero_and_empty_are_told_apart_where_the_descriptor_does():
+    program = Program([RULE], input=wire_messages.stored_bytes(MESSAGE))
+    found = program.run(wire_messages.delimited(b"", b"\x08\x00", b"\x12\x01a", b"\x08\x01\x08\x02"))
+    assert found.outputs["out"] == b'{"t":""}\n{"n":0,"t":""}\n{"t":"a"}\n{"n":2,"t":""}\n'
+
+
+def test_what_is_left_of_a_batch_is_one_reject():
+    program = Program([RULE], input=wire_messages.stored_bytes(MESSAGE))
+    whole = wire_messages.delimited(b"\x08\x01")
+    assert program.run(whole + b"\x05ab").rejects == [(1, 3, 6, "cut_off", 3)]
+    assert program.run(whole + b"\xff\xff\xff\xff\xff").rejects == [(1, 3, 8, "invalid_varint", 0)]
+    assert program.run(b"").events == 0
+
+
+def test_depth_is_bounded():
+    program = Program([RULE], input=wire_messages.stored_bytes(MESSAGE))
+    payload = b"\x08\x01"
+    for _ in range(99):
+        payload = b"\x1a" + wire_messages.varint(len(payload)) + payload
+    deeper = b"\x1a" + wire_messages.varint(len(payload)) + payload
+    assert [(index, reason) for index, _, _, reason, _ in program.run([payload, deeper]).rejects] == [(1, "too_deep")]
+
+
+def test_a_descriptor_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="list of messages"):
+        Program([RULE], input=b"{}")
+
+
+def test_payloads_of_records_are_messages():
+    payloads = [b"\x08\x07\x12\x01x", b"\x08"]
+    records = b"".join(record.encode(record.Record(received_time=1, payload=payload)) for payload in payloads)
+    program = Program([RULE], input=wire_messages.stored_bytes(MESSAGE))
+    found = program.run_records(records, "topic", 0, 5, 1)
+    assert [one.payload for one in record.decode_all(found.outputs["out"])] == [b'{"n":7,"t":"x"}']
+    assert [(index, reason) for index, _, _, reason, _ in found.rejects] == [(1, "cut_off")]
