@@ -6,6 +6,7 @@ use crate::functions::number;
 use crate::json;
 use crate::link::{Call, Node, Program, Set};
 use crate::op::Op;
+use crate::protobuf::run::Walked;
 use crate::read::{Flags, Reader, Shape};
 use crate::slots::{Slot, Slots, Tag};
 use crate::value::{Place, Text, Texts, Value};
@@ -27,6 +28,8 @@ pub struct Memory {
     /// By pattern: what matching needs.
     pub patterns: Vec<Option<Box<regex_automata::meta::Cache>>>,
     pub members: Vec<(u32, crate::json::Span)>,
+    /// What is kept of messages.
+    pub messages: Walked,
     /// The operation that failed first since this was last cleared.
     pub failed: Option<Op>,
 }

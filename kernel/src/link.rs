@@ -12,8 +12,10 @@ use crate::json;
 use crate::keys::KeyTable;
 use crate::op::Op;
 use crate::physical::{self, Expression, Literal, Rule, Select};
-use crate::protobuf::Descriptor;
 use crate::protobuf::input::Input;
+use crate::protobuf::link::encodings;
+use crate::protobuf::output::Encoding;
+use crate::protobuf::{self, Descriptor};
 use crate::read::Shapes;
 use crate::row::{Row, Rows};
 use crate::trie::Trie;
@@ -76,6 +78,11 @@ pub enum Output {
         row: Row,
         names: Vec<String>,
     },
+    /// As `Row`, but as a message.
+    Message {
+        row: protobuf::row::Row,
+        names: Vec<String>,
+    },
     Star {
         exclude: Vec<Vec<u8>>,
         replace: Vec<Column>,
@@ -88,7 +95,7 @@ impl Output {
         let number = number as usize;
         let name = match self {
             Output::Star { replace, .. } => replace.get(number).map(|column| &column.name),
-            Output::Row { names, .. } => names.get(number),
+            Output::Row { names, .. } | Output::Message { names, .. } => names.get(number),
         };
         name.map_or("", String::as_str)
     }
@@ -134,6 +141,10 @@ pub struct Program {
     pub rows: Rows,
     /// What events are, if they are messages.
     pub input: Option<Input>,
+    /// By dataset: what its rows are, if they are messages.
+    pub encodings: Vec<Option<Encoding>>,
+    /// The rows of these.
+    pub messages: protobuf::row::Rows,
 }
 
 /// What is not JSON.
@@ -141,6 +152,8 @@ pub struct Program {
 pub struct Formats {
     /// What events are, if they are messages.
     pub input: Option<Descriptor>,
+    /// By dataset: what its rows are, if they are messages.
+    pub outputs: HashMap<String, Descriptor>,
 }
 
 const STACK_BYTES: usize = 64 << 20;
@@ -186,7 +199,7 @@ fn joined<T>(thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<T,
     done.unwrap_or_else(|_| Err("linking failed unexpectedly".to_owned()))
 }
 
-fn link(rules: &[Rule], formats: Formats) -> Result<Program, String> {
+fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
     let mut names = std::collections::HashSet::new();
     if let Some(twice) = rules.iter().find(|rule| !names.insert(&rule.name)) {
         return Err(format!("rule `{}`: another rule has the same name", twice.name));
@@ -199,17 +212,21 @@ fn link(rules: &[Rule], formats: Formats) -> Result<Program, String> {
     paths.sort_by_cached_key(|path| (path.join("."), path.clone()));
     let datasets: BTreeSet<&str> = rules.iter().map(|rule| rule.into.as_str()).collect();
     let datasets: Vec<String> = datasets.into_iter().map(str::to_owned).collect();
+    let encodings = encodings(&mut formats, &datasets);
     let mut linker = Linker::new(&paths);
     let mut builder = IndexBuilder::default();
     let mut linked = Vec::with_capacity(rules.len());
     let mut filters = Vec::new();
     for rule in rules {
         let filter = rule.filter.as_ref().map(|filter| linker.expression(filter));
-        let output = linker.output(&rule.select);
+        let dataset = datasets.partition_point(|name| *name < rule.into) as u32;
+        let output = match &rule.select {
+            Select::Columns(columns) if encodings[dataset as usize].is_some() => linker.message_output(columns),
+            select => linker.output(select),
+        };
         if let Some(refused) = linker.refused.take() {
             return Err(format!("rule `{}`: {refused}", rule.name));
         }
-        let dataset = datasets.partition_point(|name| *name < rule.into) as u32;
         linked.push(LinkedRule { name: rule.name.clone(), dataset, output, needs: Vec::new(), passes_whole: false });
         filters.extend(filter);
         builder.add(filter);
@@ -228,6 +245,7 @@ fn link(rules: &[Rule], formats: Formats) -> Result<Program, String> {
         readings_of[nodes_of[reading.path as usize] as usize].push((number as u32, *reading));
     }
     let input = formats.input.map(|descriptor| linker.input(descriptor, &trie, &readings_of, filters, rules, &mut linked));
+    let messages = linker.message_rows(&encodings, input.as_ref(), rules, &mut linked, rows.shared());
     linker.shapes.finish();
     Ok(Program {
         rules: linked,
@@ -247,6 +265,8 @@ fn link(rules: &[Rule], formats: Formats) -> Result<Program, String> {
         index,
         rows,
         input,
+        encodings,
+        messages,
     })
 }
 
@@ -279,7 +299,7 @@ pub struct Linker<'p> {
     /// By node: whether it can be failed NULL.
     pub can_fail: Vec<bool>,
     /// By node: whether an operation in it can fail, even if what is around it makes a value of that.
-    may_fail: Vec<bool>,
+    pub may_fail: Vec<bool>,
     /// By rule that selects columns: what its rows are made of.
     rows: Vec<Vec<Part>>,
     pub arguments: Vec<u32>,
@@ -519,7 +539,7 @@ impl<'p> Linker<'p> {
         Column { name: name.to_owned(), label, node: self.expression(value) }
     }
 
-    fn write_constant(&self, value: Value, out: &mut Vec<u8>) -> bool {
+    pub fn write_constant(&self, value: Value, out: &mut Vec<u8>) -> bool {
         let texts = crate::value::Texts { event: &[], made: &[], program: &self.texts };
         crate::project::write_scalar(texts, value, out)
     }

@@ -12,7 +12,7 @@ use crate::star;
 use crate::value::Value;
 
 /// Why a rule that matches wrote nothing.
-enum Stop {
+pub enum Stop {
     Failed(Failed),
     Record(RecordError),
 }
@@ -31,7 +31,7 @@ impl From<RecordError> for Stop {
 
 /// What a payload is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Payload {
+pub enum Payload {
     Written,
     /// The event itself, as it stands in the batch.
     Whole,
@@ -52,8 +52,10 @@ impl Run<'_> {
             }
             Err(stop) => {
                 self.state.outputs.written.truncate(start);
-                if let Output::Row { row, .. } = &program.rules[number as usize].output {
-                    row.forget(&mut self.state.rows);
+                match &program.rules[number as usize].output {
+                    Output::Row { row, .. } => row.forget(&mut self.state.rows),
+                    Output::Message { row, .. } => row.forget(&mut self.state.rows),
+                    Output::Star { .. } => {}
                 }
                 match stop {
                     Stop::Failed(Failed { column, op }) => {
@@ -69,6 +71,9 @@ impl Run<'_> {
     /// Writes an output; how many of its columns were not finite. Nothing is a dataset's before all of it was written.
     #[inline]
     fn write(&mut self, rule: &LinkedRule, event: &Event, start: usize) -> Result<u64, Stop> {
+        if let Some(encoding) = &self.program.encodings[rule.dataset as usize] {
+            return self.write_message(rule, encoding, event, start);
+        }
         let begun = match event.header {
             Some(header) => Some(RecordRef { rule: &rule.name, ..*header }.begin(&mut self.state.outputs.written)?),
             None => None,
@@ -80,6 +85,7 @@ impl Run<'_> {
                 (evaluation.row(*row, rows, &mut outputs.written)?, Payload::Written)
             }
             Output::Star { exclude, replace } => self.star(exclude, replace, event)?,
+            Output::Message { .. } => (0, Payload::Written),
         };
         let outputs = &mut self.state.outputs;
         let whole = event.whole.filter(|_| payload == Payload::Whole);
@@ -102,7 +108,7 @@ impl Run<'_> {
     }
 
     /// Appends what a `*` gives, unless it is the event itself.
-    fn star(&mut self, exclude: &[Vec<u8>], replace: &[Column], event: &Event) -> Result<(u64, Payload), Stop> {
+    pub fn star(&mut self, exclude: &[Vec<u8>], replace: &[Column], event: &Event) -> Result<(u64, Payload), Stop> {
         let state = &mut self.state;
         if state.cuts.1 != state.memory.epoch {
             let collapser = &mut state.collapser;

@@ -131,6 +131,38 @@ impl<'b> Pen<'b> {
         self.put(b'"');
     }
 
+    /// Appends a byte.
+    #[inline(always)]
+    pub fn byte(&mut self, byte: u8) {
+        self.room(1);
+        self.put(byte);
+    }
+
+    /// Appends eight bytes, the lowest first.
+    #[inline(always)]
+    pub fn word(&mut self, word: u64) {
+        self.room(8);
+        self.put_word(word, 8);
+    }
+
+    /// Appends a varint.
+    #[inline(always)]
+    pub fn varint(&mut self, mut value: u64) {
+        self.room(10);
+        while value >= 0x80 {
+            self.put(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.put(value as u8);
+    }
+
+    /// Appends `from[start..end]` behind its length as a varint.
+    #[inline(always)]
+    pub fn counted(&mut self, from: &[u8], start: usize, end: usize) {
+        self.varint((end - start) as u64);
+        self.piece(from, start, end);
+    }
+
     /// Appends `from[start..end]` as a JSON string.
     #[inline(always)]
     pub fn string(&mut self, from: &[u8], start: usize, end: usize) {

@@ -2,11 +2,14 @@
 //!
 //! `docs/formats/descriptor.md` is the descriptor, `docs/protobuf.md` says what JSON a message stands for.
 
+mod copy;
 pub mod decode;
 pub mod descriptor;
 pub mod encode;
 pub mod input;
-mod link;
+pub mod link;
+pub mod output;
+pub mod row;
 pub mod run;
 pub mod walk;
 mod wire;

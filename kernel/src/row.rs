@@ -1,6 +1,7 @@
 //! Rows made ready: what a rule writes as a list of steps, the constant text of all of them in one place.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::eval::Evaluation;
 use crate::link::{Column, Node, Part};
@@ -65,10 +66,10 @@ enum What {
 /// Where the leading part that rows share stands, if it was written for this event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
-    epoch: u32,
-    not_finite: u32,
-    start: usize,
-    end: usize,
+    pub epoch: u32,
+    pub not_finite: u32,
+    pub start: usize,
+    pub end: usize,
 }
 
 /// Why a row was not written.
@@ -157,7 +158,6 @@ impl PartKey {
     }
 }
 
-/// By row: how many leading parts it shares with others. Of all that it could share, what saves the most over all rows.
 fn leading_parts(rows: &[&[Part]], can_fail: &[bool]) -> Vec<usize> {
     let keys: Vec<Vec<PartKey>> = rows
         .iter()
@@ -166,14 +166,19 @@ fn leading_parts(rows: &[&[Part]], can_fail: &[bool]) -> Vec<usize> {
             parts.iter().take_while(|part| !fails(part)).map(PartKey::of).collect()
         })
         .collect();
-    let mut counts: HashMap<&[PartKey], usize> = HashMap::new();
-    for keys in &keys {
+    leading(&keys)
+}
+
+/// By row: how many leading parts it shares with others. Of all that it could share, what saves the most over all rows.
+pub fn leading<Key: Eq + Hash>(keys: &[Vec<Key>]) -> Vec<usize> {
+    let mut counts: HashMap<&[Key], usize> = HashMap::new();
+    for keys in keys {
         for length in 1..=keys.len().min(LEADING_PARTS_MAX) {
             *counts.entry(&keys[..length]).or_default() += 1;
         }
     }
-    let saved = |keys: &[PartKey]| (counts[keys] - 1) * keys.len();
-    let best = |keys: &Vec<PartKey>| {
+    let saved = |keys: &[Key]| (counts[keys] - 1) * keys.len();
+    let best = |keys: &Vec<Key>| {
         let lengths = (1..=keys.len().min(LEADING_PARTS_MAX)).filter(|length| saved(&keys[..*length]) > 0);
         lengths.max_by_key(|length| saved(&keys[..*length])).unwrap_or(0)
     };

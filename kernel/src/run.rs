@@ -8,7 +8,7 @@ use crate::json::{Malformed, Span};
 use crate::link::Program;
 use crate::op::Op;
 use crate::outputs::Outputs;
-use crate::protobuf::run::{Walked, run_messages};
+use crate::protobuf::run::run_messages;
 use crate::read::read_all;
 use crate::record::{RecordError, RecordRef};
 use crate::row;
@@ -143,7 +143,6 @@ pub struct State {
     pub one_line: Vec<u8>,
     /// A copy of an event that ends where nothing may be read behind it.
     pub padded: Vec<u8>,
-    pub messages: Walked,
     /// The event as JSON where it is a message.
     pub decoded: Vec<u8>,
     /// The event where it is a message, and behind it what is read of it as JSON.
@@ -260,7 +259,7 @@ impl<'p> Run<'p> {
         let mut state = pool.take();
         state.fields.resize(program.paths.len(), FieldCounts::default());
         state.rules.resize(program.rules.len(), RuleCounts::default());
-        state.rows.resize(program.rows.shared(), row::Known::default());
+        state.rows.resize(program.rows.shared() + program.messages.shared(), row::Known::default());
         state.outputs = pool.outputs.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
         state.outputs.begin(program.datasets.len());
         state.operands.resize(program.index.blocks.operands.len(), condition::Known::default());
@@ -338,7 +337,7 @@ impl<'p> Run<'p> {
             self.state.cuts.1 = 0;
             self.state.operands.fill(condition::Known::default());
             self.state.rows.fill(row::Known::default());
-            self.state.messages.found.clear();
+            self.state.memory.messages.found.clear();
         }
     }
 

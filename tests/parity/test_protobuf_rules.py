@@ -1,5 +1,7 @@
 """Rules over messages give what they give over the JSON that these messages stand for."""
 
+import json
+
 import generated
 import pytest
 import wire_messages
@@ -36,11 +38,61 @@ def agree(rules, stored, payloads):
             assert (start, end) == (places[index] if given_batch is batch else (0, len(payloads[index])))
 
 
+def columns_of(rule):
+    """The columns of a rule with their types; of a star those that it replaces."""
+    select = json.loads(rule)["select"]
+    columns = select["replace"] if isinstance(select, dict) else select
+    return [(name, value[1] if value[0] == "literal" else value[2]) for name, value in columns]
+
+
+def split(batch):
+    """The messages of a batch, each with its length."""
+    found, at = [], 0
+    while at < len(batch):
+        end = shift = length = 0
+        while True:
+            byte = batch[at + end]
+            length |= (byte & 0x7F) << shift
+            shift, end = shift + 7, end + 1
+            if byte < 0x80:
+                break
+        found.append(batch[at : at + end + length])
+        at += end + length
+    return found
+
+
+def agree_written(chance, rules, stored, payloads):
+    """What is written as messages is what the JSON of it is encoded as, whatever the events are."""
+    lines = Protobuf(stored).decode(wire_messages.delimited(*payloads))[0].split(b"\n")[:-1]
+    plain = Program(rules).run(lines)
+    columns = {}
+    for rule in rules:
+        columns.setdefault(json.loads(rule)["into"], {}).update(columns_of(rule))
+    outputs = {}
+    for dataset, named in columns.items():
+        kept = {name: kind if kind != "NULL" else "VARCHAR" for name, kind in named.items()}
+        outputs[dataset] = wire_messages.stored_bytes(wire_messages.row_descriptor(chance, list(kept.items())))
+    stars = {json.loads(rule)["into"] for rule in rules if isinstance(json.loads(rule)["select"], dict)}
+    for dataset in stars:
+        # Another message that the event fits somehow.
+        outputs[dataset] = wire_messages.stored_bytes(wire_messages.draw_descriptor(chance))
+    expected = {dataset: Protobuf(outputs[dataset]).encode(rows) for dataset, rows in plain.outputs.items()}
+    for program, batch in (
+        (Program(rules, outputs=outputs), lines),
+        (Program(rules, input=stored, outputs=outputs), payloads),
+        (Program(rules, input=stored, outputs=outputs), wire_messages.delimited(*payloads)),
+    ):
+        found = program.run(batch)
+        assert said(found)[1:] == said(plain)[1:]
+        assert {name: split(rows) for name, rows in found.outputs.items()} == {n: split(rows) for n, rows in expected.items()}
+
+
 def check(rules, seed):
     chance = seeded_random(seed)
     descriptor = wire_messages.draw_descriptor(chance)
     payloads = [wire_messages.damaged(chance, wire_messages.draw_payload(chance, descriptor)) for _ in range(8)]
     agree(rules, wire_messages.stored_bytes(descriptor), payloads)
+    agree_written(chance, rules, wire_messages.stored_bytes(descriptor), payloads)
 
 
 def draw_rules(chance, descriptor):
@@ -64,6 +116,7 @@ def test_fields_that_are_read_as_what_they_are(block):
         rules = draw_rules(chance, descriptor)
         payloads = [wire_messages.damaged(chance, wire_messages.draw_payload(chance, descriptor)) for _ in range(8)]
         agree(rules, wire_messages.stored_bytes(descriptor), payloads)
+        agree_written(chance, rules, wire_messages.stored_bytes(descriptor), payloads)
 
 
 @settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=CHECKS)
@@ -129,3 +182,34 @@ def test_payloads_of_records_are_messages():
     found = program.run_records(records, "topic", 0, 5, 1)
     assert [one.payload for one in record.decode_all(found.outputs["out"])] == [b'{"n":7,"t":"x"}']
     assert [(index, reason) for index, _, _, reason, _ in found.rejects] == [(1, "cut_off")]
+
+
+def test_whole_events_are_copied_where_the_descriptors_agree():
+    stored = wire_messages.stored_bytes(MESSAGE)
+    rules = [
+        physical("all", "same", None, {"star": True, "exclude": [], "replace": []}),
+        physical("less", "some", None, {"star": True, "exclude": ["t"], "replace": []}),
+        physical("row", "out", None, [["n", ["field", ["n"], "BIGINT"]], ["one", ["literal", "BIGINT", 1]]]),
+    ]
+    # Fields out of order, one that is unknown, and one that stands twice.
+    payloads = [b"\x12\x01x\x08\x07", b"\x08\x01\x4a\x01z", b"\x08\x01\x08\x02"]
+    program = Program(rules, input=stored, outputs={"same": stored, "some": stored, "out": stored})
+    batch = wire_messages.delimited(*payloads)
+    for given_batch in (batch, payloads):
+        outputs = program.run(given_batch).outputs
+        assert outputs["same"] == batch
+        assert outputs["some"] == outputs["out"] == wire_messages.delimited(b"\x08\x07", b"\x08\x01", b"\x08\x02")
+    records = b"".join(record.encode(record.Record(received_time=1, payload=payload)) for payload in payloads)
+    outputs = program.run_records(records, "topic", 0, 5, 1).outputs
+    assert [one.payload for one in record.decode_all(outputs["same"])] == payloads
+    assert [one.payload for one in record.decode_all(outputs["out"])] == [b"\x08\x07", b"\x08\x01", b"\x08\x02"]
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 125, 126, 127, 128, 16_379, 16_380, 16_381, 3_000_000])
+def test_rows_of_every_length_stand_behind_it(length):
+    stored = wire_messages.stored_bytes(MESSAGE)
+    rules = [physical("r", "out", None, [["t", ["field", ["t"], "VARCHAR"]]])]
+    event = json.dumps({"t": "x" * length}).encode()
+    outputs = Program(rules, outputs={"out": stored}).run([event, event]).outputs
+    row = b"\x12" + wire_messages.varint(length) + b"x" * length
+    assert outputs["out"] == wire_messages.delimited(row, row)

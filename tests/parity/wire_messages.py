@@ -212,3 +212,57 @@ def draw_fields(chance: Random, stored: dict[str, Any], number: int = 0, above: 
 
 def stored_bytes(descriptor: dict[str, Any]) -> bytes:
     return json.dumps(descriptor).encode()
+
+
+KIND_OF = {"BIGINT": "int64", "DOUBLE": "double", "BOOLEAN": "bool", "VARCHAR": "string", "JSON": "string"}
+KIND_OF["TIMESTAMP"] = "message"
+
+
+def row_descriptor(chance: Random, columns: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A descriptor for rows of these columns, most of whose fields are what the columns are."""
+    messages: list[dict[str, Any]] = [{}, TIME]
+    messages[0] = row_message(chance, messages, columns)
+    return {"messages": messages}
+
+
+def row_message(chance: Random, messages: list[dict[str, Any]], columns: list[tuple[str, Any]]) -> dict[str, Any]:
+    numbers = chance.sample([*range(1, 30), 600, 5000], len(columns))
+    fields = []
+    for number, (name, kind) in zip(numbers, columns, strict=True):
+        if chance.random() < 0.1:
+            continue
+        field = row_field(chance, messages, name, kind)
+        field["number"] = number
+        fields.append(field)
+    chance.shuffle(fields)
+    return {"name": "R", "fields": fields}
+
+
+def row_field(chance: Random, messages: list[dict[str, Any]], name: str, kind: Any) -> dict[str, Any]:
+    field: dict[str, Any] = {"name": name}
+    if chance.random() < 0.15:
+        field["kind"] = chance.choice([*WHOLE, "double", "float", "bool", "string", "bytes"])
+        return field
+    if isinstance(kind, dict) and "list" in kind:
+        inner = row_field(chance, messages, "items", kind["list"])
+        if inner.pop("cardinality", "implicit") != "implicit":
+            inner["cardinality"] = "packed" if inner["kind"] not in ("string", "bytes", "message") else "repeated"
+            messages.append({"name": "I", "meaning": "items", "fields": [{**inner, "number": 1}]})
+            inner = {"kind": "message", "message": len(messages) - 1}
+        packable = inner["kind"] not in ("string", "bytes", "message")
+        return {**inner, "name": name, "cardinality": "packed" if packable else "repeated"}
+    if isinstance(kind, dict):
+        messages.append({})
+        at = len(messages) - 1
+        messages[at] = row_message(chance, messages, [tuple(one) for one in kind["struct"]])
+        return {**field, "kind": "message", "message": at}
+    field["kind"] = KIND_OF[kind]
+    if kind == "BIGINT" and chance.random() < 0.2:
+        field["kind"] = chance.choice(WHOLE)
+    if kind == "TIMESTAMP":
+        field["message"] = 1
+    elif kind == "JSON":
+        field["meaning"] = "json"
+    elif chance.random() < 0.2:
+        field["cardinality"] = "implicit"
+    return field

@@ -8,7 +8,7 @@ use super::wire;
 use crate::json;
 use crate::keys::KeyTable;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     Int64,
     Int32,
@@ -89,7 +89,7 @@ pub enum Meaning {
     Timestamp,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct WireField {
     pub number: u32,
     pub kind: Kind,
@@ -138,6 +138,12 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// Whether messages of both are written the same.
+    pub fn is_like(&self, other: &Descriptor) -> bool {
+        let same = |(one, other): (&WireStruct, &WireStruct)| one.meaning == other.meaning && one.fields == other.fields;
+        self.structs.len() == other.structs.len() && self.structs.iter().zip(&other.structs).all(same)
+    }
+
     /// Reads the stored form. The error says what is not as it must be.
     pub fn parse(stored: &[u8]) -> Result<Descriptor, String> {
         let stored: Json = serde_json::from_slice(stored).map_err(|error| format!("the descriptor is not JSON: {error}"))?;

@@ -22,7 +22,7 @@ pub struct NotAnObject {
 }
 
 /// Writes messages; keeps its memory from row to row.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Encoder {
     shapes: Shapes,
     made: Vec<u8>,
@@ -49,6 +49,18 @@ impl Encoder {
             rows += 1;
         }
         Ok(rows)
+    }
+
+    /// Appends an object, which is known to be well-formed, as a message.
+    pub fn message(&mut self, descriptor: &Descriptor, text: &[u8], span: Span, out: &mut Vec<u8>) {
+        self.object(descriptor, 0, text, span, 1, out);
+    }
+
+    /// Appends a value as the field at this place of the first message; nothing where it cannot hold it.
+    pub fn column(&mut self, descriptor: &Descriptor, place: usize, text: &[u8], value: Span, out: &mut Vec<u8>) {
+        if value.kind != json::Kind::Null {
+            self.field(descriptor, &descriptor.structs[0].fields[place], text, value, 1, out);
+        }
     }
 
     fn object(&mut self, descriptor: &Descriptor, number: usize, text: &[u8], span: Span, depth: usize, out: &mut Vec<u8>) {
@@ -183,7 +195,7 @@ fn write_text(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// False where the kind cannot hold it.
-fn write_integer(kind: Kind, integer: i64, out: &mut Vec<u8>) -> bool {
+pub fn write_integer(kind: Kind, integer: i64, out: &mut Vec<u8>) -> bool {
     let narrow = i32::try_from(integer).ok();
     let natural = u64::try_from(integer).ok();
     let narrow_natural = u32::try_from(integer).ok();
@@ -211,7 +223,7 @@ fn write_integer(kind: Kind, integer: i64, out: &mut Vec<u8>) -> bool {
 }
 
 /// google.protobuf.Timestamp: seconds 1, nanos 2, both left out where they are zero.
-fn write_timestamp(micros: i64, out: &mut Vec<u8>) {
+pub fn write_timestamp(micros: i64, out: &mut Vec<u8>) {
     let (seconds, nanos) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000) * 1000);
     for (tag, value) in [(1 << 3, seconds), (2 << 3, nanos)] {
         if value != 0 {

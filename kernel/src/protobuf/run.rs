@@ -1,6 +1,7 @@
 //! Events that are messages, through a program.
 
 use super::decode;
+use super::encode::Encoder;
 use super::input::Input;
 use super::walk::{Found, Walk};
 use super::wire::{self, CUT_OFF, Malformed};
@@ -18,6 +19,9 @@ pub struct Walked {
     pub found: Vec<Found>,
     /// The event that runs was walked; else it was read by way of JSON.
     pub walked: bool,
+    pub encoder: Encoder,
+    /// What is to be encoded.
+    pub json: Vec<u8>,
 }
 
 /// Longer events are read by way of JSON, which is careful with offsets.
@@ -70,15 +74,16 @@ impl Run<'_> {
             return self.message_as_json(input, event);
         }
         let behind = batch.len().min(position.end + BEHIND);
-        self.state.messages.walked = true;
+        self.state.memory.messages.walked = true;
         self.walked(input, Event { values: &batch[position.start..behind], ..event });
-        self.state.messages.walked = false;
+        self.state.memory.messages.walked = false;
     }
 
     fn walk(&mut self, input: &Input, event: &[u8]) -> bool {
-        let State { memory, messages, .. } = &mut self.state;
-        messages.found.resize(input.held.len(), Found::default());
-        let (epoch, readings, found) = (memory.epoch, &mut memory.readings[..], &mut messages.found[..]);
+        let memory = &mut self.state.memory;
+        let found = &mut memory.messages.found;
+        found.resize(input.held.len(), Found::default());
+        let (epoch, readings) = (memory.epoch, &mut memory.readings[..]);
         Walk { input, event, epoch, readings, found }.event().is_some()
     }
 
@@ -150,7 +155,7 @@ impl Run<'_> {
 
     /// Reads a field that is held, as JSON behind a copy of the event, if the event has it and nobody did so before.
     fn read_held(&mut self, input: &Input, number: u32, event: &[u8], scratch: &mut Vec<u8>) {
-        let found = &mut self.state.messages.found[number as usize];
+        let found = &mut self.state.memory.messages.found[number as usize];
         if found.epoch != self.state.memory.epoch || found.read {
             return;
         }

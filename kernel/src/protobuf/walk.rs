@@ -30,7 +30,7 @@ pub struct Walk<'w> {
 type Read<T> = Option<(T, usize)>;
 
 #[inline(always)]
-fn varint(bytes: &[u8], at: usize) -> Read<u64> {
+pub fn varint(bytes: &[u8], at: usize) -> Read<u64> {
     let first = *bytes.get(at)?;
     if first < 0x80 { Some((u64::from(first), at + 1)) } else { long_varint(bytes, at) }
 }
@@ -84,7 +84,7 @@ fn fixed32(bytes: &[u8], at: usize) -> Read<u32> {
 
 /// Where a run of bytes behind its length begins, and where it ends.
 #[inline(always)]
-fn run(bytes: &[u8], at: usize) -> Read<usize> {
+pub fn run(bytes: &[u8], at: usize) -> Read<usize> {
     let (length, start) = varint(bytes, at)?;
     let end = start.checked_add(usize::try_from(length).ok()?)?;
     (end <= bytes.len()).then_some((start, end))
@@ -300,7 +300,7 @@ impl<'w> Walk<'w> {
 }
 
 /// Passes over a field that is not known. Groups are seldom.
-fn unknown(bytes: &[u8], at: usize, tag: u32) -> Option<usize> {
+pub fn unknown(bytes: &[u8], at: usize, tag: u32) -> Option<usize> {
     if tag >> 3 == 0 {
         return None;
     }

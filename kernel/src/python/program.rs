@@ -1,5 +1,6 @@
 //! Python front of `link` and `run`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -32,11 +33,18 @@ pub struct PyProgram {
 #[pymethods]
 impl PyProgram {
     #[new]
-    #[pyo3(signature = (rules, *, input = None))]
-    fn new(py: Python<'_>, rules: Vec<Vec<u8>>, input: Option<Vec<u8>>) -> PyResult<Self> {
+    #[pyo3(signature = (rules, *, input = None, outputs = None))]
+    fn new(
+        py: Python<'_>,
+        rules: Vec<Vec<u8>>,
+        input: Option<Vec<u8>>,
+        outputs: Option<HashMap<String, Vec<u8>>>,
+    ) -> PyResult<Self> {
         let link = || {
             let input = input.map(|stored| Descriptor::parse(&stored)).transpose()?;
-            Program::link_formats(&rules, Formats { input })
+            let parse = |(dataset, stored): (String, Vec<u8>)| Ok((dataset, Descriptor::parse(&stored)?));
+            let outputs = outputs.unwrap_or_default().into_iter().map(parse).collect::<Result<_, String>>()?;
+            Program::link_formats(&rules, Formats { input, outputs })
         };
         let program = py.detach(link).map_err(PyValueError::new_err)?;
         Ok(PyProgram { linked: Arc::new(Linked { program, pool: Pool::default() }) })

@@ -8,10 +8,12 @@ __version__: str
 class Program:
     """A rule set linked for running. Immutable; may be used by several threads at once."""
 
-    def __new__(cls, rules: list[bytes], *, input: bytes | None = None) -> Program:
+    def __new__(cls, rules: list[bytes], *, input: bytes | None = None, outputs: dict[str, bytes] | None = None) -> Program:
         """Links physical rules (JSON, `docs/formats/physical-rule.md`). Raises ValueError that names the rule and what is not known.
 
-        With ``input``, a descriptor (`docs/formats/descriptor.md`), events are Protobuf messages in place of JSON.
+        With ``input``, a descriptor (`docs/formats/descriptor.md`), events are Protobuf messages in place of JSON. The datasets of
+        ``outputs`` have messages of their descriptors as rows, each behind its length as a varint unless it is a record's payload: what
+        `Protobuf.encode` makes of the JSON row. Whole events are passed on as they are where the descriptors agree.
         """
     @property
     def rule_names(self) -> list[str]: ...
