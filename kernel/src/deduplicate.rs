@@ -139,6 +139,9 @@ impl Deduplicator {
         if first_offset != expected {
             return Err(format!("the next offset of {topic}/{partition} is {expected}, not {first_offset}"));
         }
+        let Some(next_offset) = first_offset.checked_add(parsed.len() as u64) else {
+            return Err(format!("{} records from offset {first_offset} on: offsets end at {}", parsed.len(), u64::MAX));
+        };
         for generation in &mut self.generations {
             generation.starts.entry(place.clone()).or_insert(first_offset);
         }
@@ -152,7 +155,7 @@ impl Deduplicator {
                 outcome.duplicates += 1;
             }
         }
-        self.next.insert(place, first_offset + parsed.len() as u64);
+        self.next.insert(place, next_offset);
         Ok(outcome)
     }
 
@@ -173,7 +176,7 @@ impl Deduplicator {
         let length = (self.window_ms / GENERATIONS_PER_WINDOW).max(1);
         let begin = self.generations.back().is_none_or(|current| {
             let full = current.ids > self.ids_max / GENERATIONS_PER_TABLE;
-            clock >= current.since.saturating_add(length) || full && self.generations.len() < GENERATIONS_BY_IDS_MAX
+            clock.saturating_sub(current.since) >= length || full && self.generations.len() < GENERATIONS_BY_IDS_MAX
         });
         if begin {
             let mut starts = self.next.clone();
@@ -183,7 +186,7 @@ impl Deduplicator {
         if let Some(current) = self.generations.back_mut() {
             current.last = clock;
         }
-        while self.generations[0].last.saturating_add(self.window_ms) <= clock {
+        while clock.saturating_sub(self.generations[0].last) >= self.window_ms {
             self.drop_oldest();
         }
     }
@@ -252,7 +255,7 @@ impl Deduplicator {
     fn read_state(&mut self, state: &Value) -> Option<()> {
         self.clock = state["clock"].as_i64()?;
         self.forgotten = state["forgotten"].as_u64()?;
-        self.first = state["first"].as_u64()?;
+        self.first = state["first"].as_u64().filter(|first| i64::try_from(*first).is_ok())?;
         self.next = read_places(&state["next"])?;
         for generation in state["generations"].as_array()? {
             let (since, last) = (generation["since"].as_i64()?, generation["last"].as_i64()?);
@@ -371,6 +374,19 @@ mod tests {
         torn.pop();
         assert!(filter.run(&torn, "t", 0, 8).is_err());
         assert_eq!(run(&mut filter, 8, &[("b", 0)]), [true]);
+    }
+
+    #[test]
+    fn times_and_offsets_at_their_ends_are_no_fault() {
+        let mut filter = Deduplicator::new(800, 100).unwrap();
+        assert_eq!(
+            run(&mut filter, 0, &[("a", i64::MIN), ("a", i64::MAX), ("a", i64::MAX), ("b", 0)]),
+            [true, true, false, true]
+        );
+        let error = filter.run(&batch(&[("c", 0), ("d", 0)]), "t", 1, u64::MAX - 1).unwrap_err();
+        assert_eq!(error, "2 records from offset 18446744073709551614 on: offsets end at 18446744073709551615");
+        let state = format!(r#"{{"version":1,"clock":0,"forgotten":0,"first":{},"next":[],"generations":[]}}"#, u64::MAX);
+        assert!(Deduplicator::restore(state.as_bytes(), 800, 100).is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod op;
 mod operations;
 mod output;
 pub mod outputs;
+pub mod panics;
 mod patterns;
 pub mod payload;
 mod pen;
@@ -43,3 +44,6 @@ pub mod value;
 
 #[cfg(feature = "python")]
 mod python;
+
+#[cfg(all(feature = "python", not(panic = "unwind")))]
+compile_error!("a panic must not end Python: the profile has to leave `panic` at \"unwind\"");

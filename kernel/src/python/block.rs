@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
+use super::apart::apart;
 use crate::block::{self, Invalid, Kind, Parsed, Range};
 
 impl From<Invalid> for PyErr {
@@ -34,13 +35,13 @@ fn kind_number(kind: Kind) -> u8 {
 
 #[pyfunction]
 #[pyo3(signature = (data, seed=0))]
-fn checksum(py: Python<'_>, data: &[u8], seed: u32) -> u32 {
-    py.detach(|| crc32c::crc32c_append(seed, data))
+fn checksum(py: Python<'_>, data: &[u8], seed: u32) -> PyResult<u32> {
+    apart(py, || crc32c::crc32c_append(seed, data))
 }
 
 #[pyfunction]
 fn count_records(py: Python<'_>, data: &[u8]) -> PyResult<u32> {
-    Ok(py.detach(|| block::count_records(data))?)
+    Ok(apart(py, || block::count_records(data))??)
 }
 
 #[pyfunction]
@@ -50,7 +51,7 @@ fn encode_frame<'py>(py: Python<'py>, kind: u8, group: u64, content: &[u8]) -> B
 
 #[pyfunction]
 fn encode_block<'py>(py: Python<'py>, group: u64, batches: Vec<Batch>) -> PyResult<Bound<'py, PyBytes>> {
-    let encoded = py.detach(|| {
+    let encoded = apart(py, || {
         let batches: Vec<block::Batch<'_>> = batches
             .iter()
             .map(|(topic, partition, first_offset, count, data)| block::Batch {
@@ -62,7 +63,7 @@ fn encode_block<'py>(py: Python<'py>, group: u64, batches: Vec<Batch>) -> PyResu
             })
             .collect();
         block::encode_block(group, &batches)
-    })?;
+    })??;
     Ok(PyBytes::new(py, &encoded))
 }
 
@@ -89,12 +90,12 @@ fn block_directory(header: &[u8], position: u64) -> PyResult<Vec<(String, u32, u
 
 #[pyfunction]
 fn check_block(py: Python<'_>, frame: &[u8], position: u64) -> PyResult<()> {
-    Ok(py.detach(|| block::check_block(frame, position))?)
+    Ok(apart(py, || block::check_block(frame, position))??)
 }
 
 #[pyfunction]
-fn find_later_frame(py: Python<'_>, data: &[u8], start: usize, group: u64) -> Option<usize> {
-    py.detach(|| block::find_later(data, start, group))
+fn find_later_frame(py: Python<'_>, data: &[u8], start: usize, group: u64) -> PyResult<Option<usize>> {
+    apart(py, || block::find_later(data, start, group))
 }
 
 #[pyfunction]
@@ -110,7 +111,7 @@ fn find_ranges(
     offset: u64,
     raw_max: u64,
 ) -> PyResult<(Vec<RangeTuple>, u64, usize)> {
-    let found = py.detach(|| block::find(data, position, end, (topic, partition), offset, raw_max))?;
+    let found = apart(py, || block::find(data, position, end, (topic, partition), offset, raw_max))??;
     Ok((found.ranges.iter().map(range_tuple).collect(), found.next, found.need))
 }
 
@@ -121,7 +122,7 @@ fn decode_ranges<'py>(
     offset: u64,
     bytes_max: usize,
 ) -> PyResult<(Bound<'py, PyBytes>, u64)> {
-    let (data, next) = py.detach(|| {
+    let (data, next) = apart(py, || {
         let mut parts = Vec::with_capacity(ranges.len());
         for ((at, stored, raw, codec, crc, first_offset, count), bytes, start) in &ranges {
             let Some(slice) = bytes.get(*start..start.saturating_add(*stored as usize)) else {
@@ -131,7 +132,7 @@ fn decode_ranges<'py>(
             parts.push((Range { at: *at, stored: *stored, raw, codec, crc, first_offset, count }, slice));
         }
         block::decode(&parts, offset, bytes_max)
-    })?;
+    })??;
     Ok((PyBytes::new(py, &data), next))
 }
 

@@ -7,6 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::apart::apart;
 use crate::intake::counters::Counters;
 use crate::intake::{Intake, Limits, Output, Request, TooLarge, text_member};
 
@@ -50,7 +51,7 @@ impl PyIntake {
     ) -> PyResult<IntakeResult> {
         let seed = u128::from_be_bytes(seed);
         let request = Request { protocol, shape, variant, app, received_time, seed, ip, user_agent, client_side, write_key };
-        match py.detach(|| self.intake.run(body, &request)) {
+        match apart(py, || self.intake.run(body, &request))? {
             Ok(output) => Ok(IntakeResult { output, too_large: None, app: app.to_string() }),
             Err(Ok(too_large)) => {
                 Ok(IntakeResult { output: Output::default(), too_large: Some(too_large), app: app.to_string() })
@@ -107,9 +108,9 @@ impl IntakeResult {
         })
     }
 
-    fn verdicts<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let json = py.detach(|| self.output.verdicts_json());
-        PyBytes::new(py, &json)
+    fn verdicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let json = apart(py, || self.output.verdicts_json())?;
+        Ok(PyBytes::new(py, &json))
     }
 }
 
@@ -132,9 +133,9 @@ impl IntakeCounters {
         IntakeCounters::default()
     }
 
-    fn add(&self, py: Python<'_>, result: &IntakeResult) {
+    fn add(&self, py: Python<'_>, result: &IntakeResult) -> PyResult<()> {
         let output = &result.output;
-        py.detach(|| self.with(|counters| counters.add(&result.app, output.accepted as u64, &output.tally)));
+        apart(py, || self.with(|counters| counters.add(&result.app, output.accepted as u64, &output.tally)))
     }
 
     fn accepted(&self) -> u64 {
@@ -167,8 +168,8 @@ impl IntakeCounters {
 
 /// The text of a top-level member of a body, or None.
 #[pyfunction]
-fn body_text(py: Python<'_>, body: &[u8], name: &str, list: &str) -> Option<String> {
-    py.detach(|| text_member(body, name, list))
+fn body_text(py: Python<'_>, body: &[u8], name: &str, list: &str) -> PyResult<Option<String>> {
+    apart(py, || text_member(body, name, list))
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

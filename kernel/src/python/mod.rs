@@ -1,5 +1,6 @@
 //! The Python front: one file per native class, registered here.
 
+mod apart;
 mod block;
 mod counters;
 mod deduplicate;
@@ -14,6 +15,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    crate::panics::install();
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(program::dispatch, m)?)?;
     m.add_class::<program::PyProgram>()?;

@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
+use super::apart::apart;
 use super::result::BatchResult;
 use crate::link::{Formats, Program};
 use crate::protobuf::Descriptor;
@@ -46,7 +47,7 @@ impl PyProgram {
             let outputs = outputs.unwrap_or_default().into_iter().map(parse).collect::<Result<_, String>>()?;
             Program::link_formats(&rules, Formats { input, outputs })
         };
-        let program = py.detach(link).map_err(PyValueError::new_err)?;
+        let program = apart(py, link)?.map_err(PyValueError::new_err)?;
         Ok(PyProgram { linked: Arc::new(Linked { program, pool: Pool::default() }) })
     }
 
@@ -69,11 +70,11 @@ impl PyProgram {
         let Linked { program, pool } = &*self.linked;
         let (ran, input) = if let Ok(batch) = batch.cast::<PyBytes>() {
             let lines = batch.as_bytes();
-            (py.detach(|| run::run_lines(program, pool, lines)), Some(batch.clone().unbind()))
+            (apart(py, || run::run_lines(program, pool, lines))?, Some(batch.clone().unbind()))
         } else if let Ok(list) = batch.cast::<PyList>() {
             let held: Vec<Bound<'_, PyBytes>> = list.iter().map(|item| item.cast_into::<PyBytes>()).collect::<Result<_, _>>()?;
             let items: Vec<&[u8]> = held.iter().map(|item| item.as_bytes()).collect();
-            (py.detach(|| run::run_items(program, pool, &items)), None)
+            (apart(py, || run::run_items(program, pool, &items))?, None)
         } else {
             let given = batch.get_type().name()?;
             return Err(PyTypeError::new_err(format!("a batch is bytes (NDJSON) or a list of bytes, not {given}")));
@@ -93,7 +94,7 @@ impl PyProgram {
         let Linked { program, pool } = &*self.linked;
         let origin = Origin { topic, partition, first_offset, snapshot };
         let batch = records.as_bytes();
-        let ran = py.detach(|| run::run_records(program, pool, batch, origin));
+        let ran = apart(py, || run::run_records(program, pool, batch, origin))?;
         let ran = ran.map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(BatchResult::new(&self.linked, ran, Some(records.clone().unbind())))
     }

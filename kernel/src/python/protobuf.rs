@@ -4,6 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::apart::apart;
 use crate::protobuf::Descriptor;
 use crate::protobuf::encode::Encoder;
 
@@ -23,17 +24,17 @@ impl PyProtobuf {
     }
 
     fn encode<'py>(&self, py: Python<'py>, lines: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let encoded = py.detach(|| {
+        let encoded = apart(py, || {
             let mut out = Vec::with_capacity(lines.len());
             Encoder::default().lines(&self.descriptor, lines, &mut out).map(|_| out)
-        });
+        })?;
         let encoded = encoded.map_err(|error| PyValueError::new_err(format!("line {} is no JSON object", error.line + 1)))?;
         Ok(PyBytes::new(py, &encoded))
     }
 
-    fn decode<'py>(&self, py: Python<'py>, batch: &[u8]) -> Decoded<'py> {
-        let decoded = py.detach(|| self.descriptor.decode_batch(batch));
+    fn decode<'py>(&self, py: Python<'py>, batch: &[u8]) -> PyResult<Decoded<'py>> {
+        let decoded = apart(py, || self.descriptor.decode_batch(batch))?;
         let rejects = decoded.rejects.iter().map(|(number, malformed)| (*number, malformed.reason, malformed.at)).collect();
-        (PyBytes::new(py, &decoded.lines), decoded.places, rejects, decoded.read)
+        Ok((PyBytes::new(py, &decoded.lines), decoded.places, rejects, decoded.read))
     }
 }

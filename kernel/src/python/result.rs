@@ -6,6 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use super::apart::apart;
 use super::program::Linked;
 use crate::run::Batch;
 
@@ -79,7 +80,7 @@ impl BatchResult {
         let ends = &mut ends;
         // SAFETY: for each dataset there is an object of as many bytes as its total says; the dictionary, which nobody else has
         // seen, keeps them alive.
-        py.detach(|| unsafe { self.batch.outputs.copy_to(input, ends.all()) });
+        apart(py, || unsafe { self.batch.outputs.copy_to(input, ends.all()) })?;
         Ok(outputs)
     }
 

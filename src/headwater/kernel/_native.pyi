@@ -1,4 +1,8 @@
-"""Types of the native module. The classes live in `kernel/src/python/`, one file each."""
+"""Types of the native module. The classes live in `kernel/src/python/`, one file each.
+
+Everything that runs per batch raises RuntimeError where the kernel itself is at fault (a panic). It says where in the source, and nothing
+of what was read. No object but a Deduplicator is the worse for it; that one refuses all further work.
+"""
 
 from typing import final
 
