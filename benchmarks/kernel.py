@@ -19,10 +19,12 @@ from typing import Any
 import compiled_python
 import java_program
 import workload
+import workload_hostile
 import workload_rules
 
 from headwater.kernel import Program
-from headwater.rules import PhysicalRule
+from headwater.measure.formats import formats
+from headwater.rules import Compiled
 
 BATCH_EVENTS = 1000
 SEED = 11
@@ -57,8 +59,20 @@ def figures(times: list[float], outputs_an_event: float) -> dict[str, Any]:
     }
 
 
-def compare(rules: list[PhysicalRule], batches: list[bytes], seconds: float, runs: int, engines: set[str]) -> dict[str, Any]:
+def on_messages(compiled: Compiled, batches: list[bytes], seconds: float, runs: int, rows: int) -> dict[str, Any]:
+    """The kernel on Protobuf in and out. Raises AssertionError where it does not give so many rows."""
+    made = formats(compiled, workload_rules.sources()["app_events"])
+    messages = made.messages(batches)
+    program = Program([rule.canonical() for rule in compiled.rules], input=made.input, outputs=made.outputs)
+    found = sum(sum(program.run(batch).rows.values()) for batch in messages)
+    assert found == rows, (found, rows)
+    outputs = rows / (BATCH_EVENTS * len(batches))
+    return figures(measured(lambda batch: program.run(batch).outputs, messages, seconds, runs), outputs)
+
+
+def compare(compiled: Compiled, batches: list[bytes], seconds: float, runs: int, engines: set[str]) -> dict[str, Any]:
     """All engines on one set of rules. Raises AssertionError where they do not give the same number of rows."""
+    rules = list(compiled.rules)
     start = time.thread_time()
     program = Program([rule.canonical() for rule in rules])
     link_ms = (time.thread_time() - start) * 1000
@@ -73,6 +87,7 @@ def compare(rules: list[PhysicalRule], batches: list[bytes], seconds: float, run
         "link_ms": round(link_ms, 1),
         "kernel": figures(measured(lambda batch: program.run(batch).outputs, batches, seconds, runs), outputs),
     }
+    found["kernel protobuf"] = on_messages(compiled, batches, seconds, runs, rows)
     if "python" in engines:
         translated = compiled_python.PythonProgram(rules)
         for batch in batches:
@@ -85,28 +100,29 @@ def compare(rules: list[PhysicalRule], batches: list[bytes], seconds: float, run
             ran = java_program.run(place, mode, seconds, runs)
             assert ran["rows"] == rows, (mode, ran["rows"], rows)
             found[f"java {mode}"] = figures([one * BATCH_EVENTS for one in ran["seconds_per_event"]], outputs)
-    rate = found["kernel"]["events_per_second"]
     for engine in OTHERS:
         if engine in found:
-            found[engine]["kernel_is_times"] = round(rate / found[engine]["events_per_second"], 1)
+            for kernel, name in (("kernel", "kernel_is_times"), ("kernel protobuf", "protobuf_is_times")):
+                found[engine][name] = round(found[kernel]["events_per_second"] / found[engine]["events_per_second"], 1)
     return found
 
 
 OTHERS = ("python", *(f"java {mode}" for mode in java_program.MODES))
-COLUMNS = ("rules", "engine", "events/s", "from", "to", "ns/event", "outputs/event", "ns/output", "kernel is times")
+KERNELS = ("kernel", "kernel protobuf")
+COLUMNS = ("rules", "engine", "events/s", "from", "to", "ns/event", "outputs/event", "ns/output", "kernel is times", "protobuf")
 
 
 def show(found: list[dict[str, Any]], event_bytes: float) -> None:
     """A table for people."""
     rows: list[tuple[object, ...]] = [COLUMNS]
     for row in found:
-        for engine in ("kernel", *OTHERS):
+        for engine in (*KERNELS, *OTHERS):
             if engine in row:
                 figure = row[engine]
                 numbers = [f"{figure[name]:,}" for name in ("events_per_second", "slowest", "fastest", "ns_per_event")]
-                times = figure.get("kernel_is_times", "")
+                times = (figure.get("kernel_is_times", ""), figure.get("protobuf_is_times", ""))
                 name = f"{row['rules']}{' hostile' if 'hostile' in row else ''}"
-                rows.append((name, engine, *numbers, row["outputs_per_event"], figure["ns_per_output"], times))
+                rows.append((name, engine, *numbers, row["outputs_per_event"], figure["ns_per_output"], *times))
     print(f"events of {event_bytes:.0f} bytes in batches of {BATCH_EVENTS}, CPU time of one thread\n")
     widths = [max(len(str(row[index])) for row in rows) for index in range(len(COLUMNS))]
     for row in rows:
@@ -132,10 +148,11 @@ def main() -> None:
         print(f"Java is left out: `{tool}` is not on PATH", file=sys.stderr)
         engines.remove("java")
     measure = functools.partial(compare, batches=batches, seconds=given.seconds, runs=given.runs)
-    found = [measure(workload_rules.physical_rules(count), engines=engines) for count in given.rules]
+    found = [measure(workload_rules.with_datasets(workload.rules(count)), engines=engines) for count in given.rules]
     if given.hostile:
         # They are not written in Java.
-        found.append({**measure(workload_rules.hostile_rules(given.hostile), engines=engines - {"java"}), "hostile": True})
+        hostile = workload_rules.with_datasets(workload_hostile.rules(given.hostile))
+        found.append({**measure(hostile, engines=engines - {"java"}), "hostile": True})
     if given.json:
         print(json.dumps({"event_bytes": round(event_bytes), "batch_events": BATCH_EVENTS, "results": found}))
     else:

@@ -7,7 +7,7 @@ import workload_hostile
 
 from headwater.core.dataset import SourceSchema
 from headwater.registry.json_schema import source_from_json_schema
-from headwater.rules import PhysicalRule, compile_sql
+from headwater.rules import Compiled, PhysicalRule, compile_sql
 
 
 def sources(*, dirty: bool = False) -> dict[str, SourceSchema]:
@@ -22,10 +22,15 @@ def physical_rules(count: int, *, dirty: bool = False) -> list[PhysicalRule]:
 
 def compiled(text: str, *, dirty: bool = False) -> list[PhysicalRule]:
     """Rules of any text over the workload's events. Raises ValueError where one does not compile."""
+    return list(with_datasets(text, dirty=dirty).rules)
+
+
+def with_datasets(text: str, *, dirty: bool = False) -> Compiled:
+    """The same with the datasets that the rules write."""
     found = compile_sql(text, "workload.sql", sources(dirty=dirty))
     if found.errors:
         raise ValueError("\n".join(map(str, found.errors)))
-    return list(found.rules)
+    return found
 
 
 def hostile_rules(count: int) -> list[PhysicalRule]:

@@ -88,6 +88,11 @@ pub fn length(batch: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
     }
 }
 
+/// How long a message is that is not whole, its length included; 0 where not even that is.
+pub fn wanted(batch: &[u8]) -> u64 {
+    Wire::new(batch, 0).varint().map_or(0, |length| length + (1 + batch.iter().take_while(|byte| **byte >= 0x80).count()) as u64)
+}
+
 struct Decoder<'d> {
     descriptor: &'d Descriptor,
 }

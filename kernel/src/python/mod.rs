@@ -22,6 +22,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<result::BatchResult>()?;
     m.add_class::<counters::Counters>()?;
     m.add_class::<protobuf::PyProtobuf>()?;
+    m.add_function(wrap_pyfunction!(protobuf::whole_messages, m)?)?;
     payload::register(m)?;
     intake::register(m)?;
     pattern::register(m)?;

@@ -6,6 +6,7 @@ use pyo3::types::PyBytes;
 
 use super::apart::apart;
 use crate::protobuf::Descriptor;
+use crate::protobuf::decode;
 use crate::protobuf::encode::Encoder;
 
 /// Messages of one descriptor.
@@ -15,6 +16,19 @@ pub struct PyProtobuf {
 }
 
 type Decoded<'py> = (Bound<'py, PyBytes>, Vec<(usize, usize)>, Vec<(usize, &'static str, usize)>, usize);
+
+/// How far whole messages go, how many they are, and how long the next one is.
+#[pyfunction]
+pub fn whole_messages(data: &[u8]) -> (usize, usize, u64) {
+    let (mut at, mut count) = (0, 0);
+    loop {
+        match decode::length(&data[at..]) {
+            Ok(Some((_, end))) => (at, count) = (at + end, count + 1),
+            Ok(None) => return (at, count, decode::wanted(&data[at..])),
+            Err(_) => return (at, count, i64::MAX as u64),
+        }
+    }
+}
 
 #[pymethods]
 impl PyProtobuf {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +16,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from headwater.cli.named_files import named_files, sources
 from headwater.core import limits
+from headwater.core.dataset import SourceSchema
 from headwater.core.errors import InputError, LinkError, ProjectError
 from headwater.measure import kernel, workload
+from headwater.measure.formats import formats
 from headwater.registry.json_schema import source_from_json_schema
 from headwater.rules import Compiled, compile_sql
 
@@ -52,19 +54,20 @@ def bench(
 
     Events a second of CPU time of one thread, in batches of 1,000 events that are held in memory: validated, run through all
     rules, the outputs handed over as bytes. Without files it measures the built-in workload: canonical events of about 880 bytes.
+    With --encoding protobuf these events are made into messages first, by their schema, and the outputs are messages.
     """
-    if encoding is Encoding.PROTOBUF:
-        raise typer.BadParameter("protobuf cannot be measured yet; valid is --encoding json")
     if (events is None) != (rules_file is None) or (events is None) != (schema is None):
         raise typer.BadParameter(
             "--events, --rules-file and --schema go together: your own events, rules over them, their schema"
         )
-    compiled = _own(rules_file, schema) if rules_file and schema else _builtin(rules)
+    known = sources(named_files("--schema", [schema])) if schema else {"app_events": _workload_source()}
+    compiled = _own(rules_file, known) if rules_file else compile_sql(workload.rules(rules), "workload.sql", known)
     batches = _read(events) if events else list(workload.batches(workload.events(EVENTS, EVENTS_SEED), kernel.BATCH_EVENTS))
     stored = [rule.canonical() for rule in compiled.rules]
+    made = formats(compiled, next(iter(known.values()))) if encoding is Encoding.PROTOBUF else None
     with _progress(runs, quiet=json) as progress:
         try:
-            measured = kernel.measure(stored, batches, runs=runs, seconds=seconds, progress=progress)
+            measured = kernel.measure(stored, batches, runs=runs, seconds=seconds, formats=made, progress=progress)
         except ValueError as error:
             raise LinkError(str(error)) from None
     if json:
@@ -73,13 +76,11 @@ def bench(
         _show(measured)
 
 
-def _builtin(count: int) -> Compiled:
-    source = source_from_json_schema("app_events", workload.schema())
-    return compile_sql(workload.rules(count), "workload.sql", {"app_events": source})
+def _workload_source() -> SourceSchema:
+    return source_from_json_schema("app_events", workload.schema())
 
 
-def _own(file: Path, schema: str) -> Compiled:
-    known = sources(named_files("--schema", [schema]))
+def _own(file: Path, known: Mapping[str, SourceSchema]) -> Compiled:
     try:
         text = file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -118,9 +119,8 @@ def _progress(runs: int, quiet: bool) -> Iterator[Callable[[int], None]]:
 
 def _show(found: kernel.Measured) -> None:
     """The figures for people."""
-    print(
-        f"{found.events_per_cpu_second:,} events/s of CPU time (runs: {found.slowest:,} to {found.fastest:,}), {found.dispatch}"
-    )
+    rates = f"{found.events_per_cpu_second:,} events/s of CPU time (runs: {found.slowest:,} to {found.fastest:,})"
+    print(f"{rates}, {found.encoding}, {found.dispatch}")
     output = f", {found.ns_per_output:,} ns an output" if found.ns_per_output is not None else ""
     print(f"  {found.ns_per_event:,} ns an event, {found.outputs_per_event:,} outputs an event{output}")
     print(f"  {found.rules:,} rules (linked in {found.link_s:,} s), {found.events:,} events of {found.event_bytes:,} bytes")

@@ -16,9 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from headwater.cli.named_files import named_files, sources
+from headwater.core.descriptor import Descriptor
 from headwater.core.errors import InputError, LinkError, OutputError, SchemaError
 from headwater.etl import batch
 from headwater.registry.encoding import numbered_by_order
+from headwater.registry.proto_file import descriptor_from_files
 from headwater.rules import Compiled, compile_sql
 
 CANNOT_READ_OR_WRITE = 2
@@ -46,6 +48,13 @@ def etl(
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go: DATASET.ndjson and dead_letters.ndjson.")],
+    proto: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE:MESSAGE",
+            help="The events of a source are this message of a .proto file, each behind its length. May be given several times.",
+        ),
+    ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="protobuf writes .proto files beside; parquet needs the extra `lake`.")
     ] = Format.NDJSON,
@@ -63,7 +72,8 @@ def etl(
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         schemas = named_files("--schema", schema)
-        inputs = [_input(each, schemas) for each in input_]
+        descriptors = _descriptors(proto or [], schemas)
+        inputs = [_input(each, schemas, descriptors) for each in input_]
         compiled = _compile(rules, schemas)
         with _progress(quiet=json) as progress:
             datasets = compiled.datasets
@@ -84,11 +94,28 @@ def etl(
         _show(summary, output)
 
 
-def _input(text: str, schemas: Collection[str]) -> batch.BatchInput:
+def _descriptors(given: list[str], schemas: Collection[str]) -> dict[str, Descriptor]:
+    """The messages that events of sources are."""
+    found = {}
+    for name, path in named_files("--proto", given).items():
+        file, colon, message = str(path).rpartition(":")
+        if not colon or name not in schemas:
+            example = f"{next(iter(schemas))}=events.proto:shop.Event"
+            text = f"--proto takes NAME=FILE:MESSAGE of a source with a --schema, such as {example}; got {path}"
+            raise typer.BadParameter(text)
+        try:
+            files = {one.name: one.read_text(encoding="utf-8") for one in Path(file).parent.glob("*.proto")}
+        except (OSError, UnicodeDecodeError) as e:
+            raise InputError(f"cannot read the .proto files beside {file}: {e}") from e
+        found[name] = descriptor_from_files(files, Path(file).name, message)
+    return found
+
+
+def _input(text: str, schemas: Collection[str], descriptors: Mapping[str, Descriptor]) -> batch.BatchInput:
     (given,) = named_files("--input", [text]).items()
     if given[0] not in schemas:
         raise typer.BadParameter(f"--input {text} needs a --schema {given[0]}=FILE; there is one for {', '.join(schemas)}")
-    return batch.BatchInput(given[0], str(given[1]))
+    return batch.BatchInput(given[0], str(given[1]), descriptors.get(given[0]))
 
 
 def _compile(rules: Path, schemas: Mapping[str, Path]) -> Compiled:

@@ -6,6 +6,7 @@ described in `docs/formats/descriptor.md`.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -68,6 +69,11 @@ def descriptor_to_json(descriptor: Descriptor) -> Any:
         fields = [_without_defaults(field) for field in message.fields]
         messages.append({**_without_defaults(message), "fields": fields})
     return {"messages": messages, "files": [list(file) for file in descriptor.files]}
+
+
+def descriptor_bytes(descriptor: Descriptor) -> bytes:
+    """The stored form as the kernel takes it."""
+    return json.dumps(descriptor_to_json(descriptor)).encode()
 
 
 def descriptor_from_json(stored: Any) -> Descriptor:

@@ -13,12 +13,12 @@ import msgspec
 
 from headwater.core import clock
 from headwater.core.dataset import DatasetSchema
-from headwater.core.errors import InputError
+from headwater.core.descriptor import Descriptor, descriptor_bytes
+from headwater.core.errors import InputError, OutputError
 from headwater.core.limits import BATCH_CHUNKS_IN_FLIGHT_MAX
 from headwater.etl.dead_letter import RULE_FAILED, as_json, raw_field
 from headwater.etl.output import DEAD_LETTERS, OutputDirectory
 from headwater.etl.parquet import load_duckdb, write_parquet
-from headwater.etl.protobuf import write_proto_file, write_protobuf
 from headwater.etl.source_file import Chunk, SourceFile
 from headwater.kernel import Counters, Program, Result
 from headwater.rules import PhysicalRule
@@ -27,10 +27,11 @@ _THREADS_MAX = 8
 
 
 class BatchInput(NamedTuple):
-    """One file of events of a source; ``path`` is "-" for standard input."""
+    """One file of events of a source; ``path`` is "-" for standard input. With a descriptor it holds Protobuf, else NDJSON."""
 
     source: str
     path: str
+    descriptor: Descriptor | None = None
 
 
 class Summary(msgspec.Struct):
@@ -77,12 +78,12 @@ def run(
     if file_format == "parquet":
         load_duckdb()
     _check_inputs(rules, inputs)
-    files = [SourceFile(each.path) for each in inputs]
+    files = [SourceFile(each.path, messages=each.descriptor is not None) for each in inputs]
     sizes = [file.size() for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
-    sources = {
-        name: _Source(name, rules) for name in dict.fromkeys((*(rule.source for rule in rules), *(i.source for i in inputs)))
-    }
+    read = {each.source: each.descriptor for each in inputs}
+    outputs = {schema.name: descriptor_bytes(schema.descriptor) for schema in datasets if schema.descriptor is not None}
+    sources = {name: _Source(name, rules, descriptor, outputs) for name, descriptor in read.items()}
     directory = OutputDirectory(output, tuple(schema.name for schema in datasets), overwrite)
     try:
         batch = _Run(directory, progress, total)
@@ -112,9 +113,12 @@ def _check_inputs(rules: Sequence[PhysicalRule], inputs: Sequence[BatchInput]) -
 class _Source:
     """A source's rules as one program, and what it counted."""
 
-    def __init__(self, name: str, rules: Sequence[PhysicalRule]) -> None:
+    def __init__(
+        self, name: str, rules: Sequence[PhysicalRule], descriptor: Descriptor | None, outputs: dict[str, bytes]
+    ) -> None:
         self.name = name
-        self.program = Program([rule.canonical() for rule in rules if rule.source == name])
+        stored = [rule.canonical() for rule in rules if rule.source == name]
+        self.program = Program(stored, input=descriptor_bytes(descriptor) if descriptor else None, outputs=outputs)
         self.counters = Counters(self.program)
         self.rule_names = self.program.rule_names
 
@@ -181,14 +185,18 @@ def _put_in_place(directory: OutputDirectory, datasets: Sequence[DatasetSchema],
             files[f"{schema.name}.parquet"] = parquet
     for schema in datasets:
         if schema.descriptor is not None:
-            encoded = directory.partial(f"{schema.name}.pb")
-            write_protobuf(schema.descriptor, rows[schema.name], encoded)
-            files.pop(f"{schema.name}.ndjson").unlink()
-            files[f"{schema.name}.pb"] = encoded
+            files[f"{schema.name}.pb"] = files.pop(f"{schema.name}.ndjson")
             for name, text in schema.descriptor.files:
                 files[name] = directory.partial(name)
-                write_proto_file(files[name], text)
+                _write_text(files[name], text)
     directory.finish(files)
+
+
+def _write_text(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as e:
+        raise OutputError(f"cannot write {file}: {e.strerror}") from e
 
 
 def _summary(sources: Sequence[_Source], batch: _Run, seconds: float) -> Summary:

@@ -15,6 +15,7 @@ from isal import igzip, igzip_lib
 
 from headwater.core.errors import InputError
 from headwater.core.limits import BATCH_CHUNK_BYTES, BATCH_LINE_BYTES_MAX
+from headwater.kernel import whole_messages
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -29,7 +30,7 @@ _ZSTD_READ_BYTES = 8 * 1024
 
 
 class Chunk(NamedTuple):
-    """Whole lines of a file. ``first_line`` is the number of the first one, from 1; ``read_bytes``: how far the file is read."""
+    """Whole lines or messages of a file. ``first_line`` numbers the first, from 1; ``read_bytes``: how far the file is read."""
 
     data: bytes
     first_line: int
@@ -37,13 +38,23 @@ class Chunk(NamedTuple):
 
 
 class SourceFile:
-    """One input: a path, or ``-`` for standard input. gzip and zstd are known by their first bytes, not by the name."""
+    """One input: a path, or ``-`` for standard input. gzip and zstd are known by their first bytes, not by the name.
 
-    def __init__(self, path: str, chunk_bytes: int = BATCH_CHUNK_BYTES, line_bytes_max: int = BATCH_LINE_BYTES_MAX) -> None:
+    It holds lines or, with ``messages``, Protobuf messages, each behind its length.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        chunk_bytes: int = BATCH_CHUNK_BYTES,
+        line_bytes_max: int = BATCH_LINE_BYTES_MAX,
+        messages: bool = False,
+    ) -> None:
         self.name = "standard input" if path == "-" else path
         self._path = path
         self._chunk_bytes = chunk_bytes
         self._line_bytes_max = line_bytes_max
+        self._messages = messages
 
     def size(self) -> int | None:
         """Bytes as stored (compressed), or None where it cannot be known. Raises InputError where the file is not there."""
@@ -56,7 +67,7 @@ class SourceFile:
             raise InputError(f"cannot read {self.name}: {e.strerror}") from e
 
     def chunks(self) -> Iterator[Chunk]:
-        """The lines, in chunks. Raises InputError for what cannot be opened, read or decompressed to its end."""
+        """The lines or messages, in chunks. Raises InputError for what cannot be opened, read or decompressed to its end."""
         if self._path == "-" and sys.stdin is None:
             raise InputError(f"cannot read {self.name}: it is closed")
         try:
@@ -66,7 +77,8 @@ class SourceFile:
             raise InputError(f"cannot read {self.name}: {e.strerror}") from e
         with raw, _Counted(raw) as counted:
             try:
-                yield from self._cut(_decompressed(counted), counted)
+                cut = self._cut_messages if self._messages else self._cut
+                yield from cut(_decompressed(counted), counted)
             except EOFError as e:
                 raise InputError(f"{self.name} is truncated: it ends in the middle of its compressed data") from e
             except (zstandard.ZstdError, gzip.BadGzipFile, igzip_lib.IsalError) as e:  # type: ignore[misc]
@@ -95,6 +107,28 @@ class SourceFile:
                 raise InputError(f"{self.name}: line {number} is longer than {self._line_bytes_max:,} bytes")
         if held:
             yield Chunk(b"".join(parts), line, counted.read_bytes)
+
+    def _cut_messages(self, read: Callable[[int], bytes], counted: _Counted) -> Iterator[Chunk]:
+        """Cuts between messages. A long one is not looked at before all of it can be there."""
+        number = 1
+        parts: list[bytes] = []
+        held = wanted = 0
+        while data := read(self._chunk_bytes):
+            parts.append(data)
+            held += len(data)
+            if held < wanted:
+                continue
+            joined = b"".join(parts)
+            whole, count, wanted = whole_messages(joined)
+            if wanted > self._line_bytes_max:
+                limit = f"{self._line_bytes_max:,} bytes"
+                raise InputError(f"{self.name}: message {number + count} is longer than {limit}, or has no length")
+            if count:
+                yield Chunk(joined[:whole], number, counted.read_bytes)
+            number += count
+            parts, held = [joined[whole:]], len(joined) - whole
+        if held:
+            raise InputError(f"{self.name} is truncated: it ends in the middle of message {number}")
 
 
 def _line_feeds(parts: list[bytes]) -> int:

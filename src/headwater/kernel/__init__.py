@@ -26,6 +26,7 @@ from headwater.kernel._native import (
     payload_lines,
     read_frame,
     record_delays,
+    whole_messages,
 )
 
 __all__ = [
@@ -54,4 +55,5 @@ __all__ = [
     "payload_lines",
     "read_frame",
     "record_delays",
+    "whole_messages",
 ]

@@ -95,6 +95,11 @@ class Protobuf:
         many bytes were read; the rest is a message that is not whole.
         """
 
+def whole_messages(data: bytes) -> tuple[int, int, int]:
+    """How many bytes of ``data`` are messages, each behind its length, how many these are, and how long the next one is, its length
+    included: 0 where that is not known yet, 2^63 − 1 where what stands there is no length.
+    """
+
 def dispatch() -> str:
     """How this process finds the structure of events: `avx512`, `avx2` or `portable`.
 

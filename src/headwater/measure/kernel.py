@@ -10,6 +10,7 @@ import msgspec
 
 from headwater import kernel
 from headwater.kernel import Program
+from headwater.measure.formats import Formats
 
 BATCH_EVENTS = 1000
 
@@ -46,14 +47,18 @@ def measure(
     *,
     runs: int,
     seconds: float,
+    formats: Formats | None = None,
     progress: Callable[[int], None] = lambda run: None,
 ) -> Measured:
     """Runs the batches again and again, ``runs`` times so many ``seconds`` of CPU time, after one round that is not measured.
 
+    With ``formats`` the batches, which are NDJSON, are made into messages first, and rows are messages.
     ``progress`` is told each run that is done. Raises ValueError where a rule does not link, or no batch holds an event.
     """
+    if formats is not None:
+        batches = formats.messages(batches)
     start = time.perf_counter()
-    program = Program(list(rules))
+    program = Program(list(rules), input=formats.input, outputs=formats.outputs) if formats else Program(list(rules))
     link_s = time.perf_counter() - start
     first = [program.run(batch) for batch in batches]
     events = sum(result.events for result in first)
@@ -75,7 +80,7 @@ def measure(
         ns_per_output=round(1e9 / rate * events / rows) if rows else None,
         output_bytes_per_event=round(sum(len(text) for result in first for text in result.outputs.values()) / events),
         dispatch=kernel.dispatch(),
-        encoding="json",
+        encoding="protobuf" if formats else "json",
         rules=len(rules),
         events=events,
         event_bytes=round(sum(map(len, batches)) / events),

@@ -138,6 +138,13 @@ def numbered_by_order(
     return tuple(found)
 
 
+def event_numbered_by_order(source: SourceSchema) -> Descriptor:
+    """The message of a source's whole events, whose numbers go by the order of fields."""
+    row, numbers = whole_event(source), Numbers()
+    numbers.assign(source.name, row)
+    return generated("headwater", source.name, row, numbers)
+
+
 def whole_event(source: SourceSchema) -> StructOf:
     """The type of a whole event: what every event has and what event types add; a field that they type differently is JSON."""
     base = [((name,), kind) for name, kind in source.base.fields]

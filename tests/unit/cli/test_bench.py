@@ -51,6 +51,16 @@ def test_own_files(capsys: pytest.CaptureFixture[str], own: list[str]) -> None:
     assert found["output_bytes_per_event"] == round(2 * len('{"user_id":"u1"}\n') / 4)
 
 
+def test_protobuf_in_and_out(capsys: pytest.CaptureFixture[str], own: list[str]) -> None:
+    found = printed(capsys, "--encoding", "protobuf", *own)
+    # The line that is no event cannot be a message.
+    assert (found["encoding"], found["events"], found["rejects"]) == ("protobuf", 3, 0)
+    row = b"\x0a\x02u1"
+    assert found["output_bytes_per_event"] == round(2 * (1 + len(row)) / 3)
+    events = [b"\x0a\x04like\x12\x02u1", b"\x0a\x04like\x12\x02u1", b"\x0a\x04view"]
+    assert found["event_bytes"] == round(sum(1 + len(event) for event in events) / 3)
+
+
 def test_for_people(capsys: pytest.CaptureFixture[str], own: list[str]) -> None:
     assert main.run(["bench", "kernel", "--runs", "1", "--seconds", "0", *own]) == 0
     out = capsys.readouterr().out
@@ -62,7 +72,7 @@ def test_for_people(capsys: pytest.CaptureFixture[str], own: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["--encoding", "protobuf"], 2, "protobuf cannot be measured yet"),
+        (["--encoding", "xml"], 2, "--encoding"),
         (["--events", "x"], 2, "--events, --rules-file and --schema go together"),
         (["--rules", "0"], 2, "--rules"),
     ],

@@ -167,6 +167,36 @@ def test_protobuf(run: Run) -> None:
         assert proto.parse_length_prefixed(whole, file).event == "whole"
 
 
+def test_protobuf_in_gives_what_json_in_gives(run: Run) -> None:
+    (run.directory / "all.sql").write_text("INSERT INTO everything SELECT * FROM app_events;")
+    schema = ("--schema", "app_events=schema.json")
+    events = ("--input", "app_events=events.ndjson")
+    assert run.run(("etl", "all.sql", *schema, *events, "--output", "made", "--format", "protobuf")).returncode == 0
+    messages = run.directory / "made" / "everything.pb"
+    messages.write_bytes(messages.read_bytes() + b"\x02\x0a\xff" + b"\x02\x0a\x00")
+    (run.directory / "rules.sql").write_text(RULES.replace("SELECT * FROM", "SELECT event FROM"))
+    assert run().returncode == 0
+    proto = ("--proto", "app_events=made/everything.proto:headwater.Everything")
+    done = run("--json", *proto, events=str(messages), output="again")
+    assert done.returncode == 0
+    for name in ("plays", "whole", "others"):
+        assert run.lines(f"{name}.ndjson", "again") == run.lines(f"{name}.ndjson")
+    letters = run.lines("dead_letters.ndjson", "again")
+    assert [(letter["reason"], letter["line"]) for letter in letters] == [("rule_failed", 3), ("cut_off", 5)]
+    assert letters[1] | {"input": ""} == {"reason": "cut_off", "line": 5, "position": 2, "raw_base64": "Cv8=", "input": ""}
+    assert json.loads(done.stdout)["events"] == 7
+    gzipped = run.directory / "made" / "everything.pb.gz"
+    gzipped.write_bytes(gzip.compress(messages.read_bytes()))
+    assert run(*proto, events=str(gzipped), output="third").returncode == 0
+    assert run.lines("plays.ndjson", "third") == run.lines("plays.ndjson")
+
+
+def test_wrong_usage_of_proto(run: Run) -> None:
+    for given in ("app_events=x.proto", "nothing=x.proto:A"):
+        assert b"--proto takes NAME=FILE:MESSAGE" in run("--proto", given).stderr.replace(b"\n", b" ")
+    assert b"there is no file x.proto" in run("--proto", "app_events=x.proto:A").stderr
+
+
 @pytest.mark.parametrize("cut", [5, 60, 100])
 def test_a_truncated_input_ends_the_run_and_leaves_nothing(run: Run, cut: int) -> None:
     for data in (gzip.compress(b"\n".join(EVENTS)), zstandard.ZstdCompressor().compress(b"\n".join(EVENTS))):

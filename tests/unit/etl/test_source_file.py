@@ -14,6 +14,7 @@ import zstandard
 from headwater.core.errors import InputError
 from headwater.core.ids import seeded_random
 from headwater.etl.source_file import Chunk, SourceFile
+from headwater.kernel import whole_messages
 
 TEXT = b"".join(b'{"n":%d}\n' % n for n in range(1000))
 SKIP = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"size"
@@ -152,3 +153,42 @@ def test_a_small_file_that_holds_much_is_read_in_parts(tmp_path: Path) -> None:
     sizes = [len(chunk.data) for chunk in SourceFile(str(path)).chunks()]
     assert sum(sizes) == 512 * 1024 * 1024
     assert max(sizes) < 300 * 1024 * 1024
+
+
+def varint(value: int) -> bytes:
+    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + varint(value >> 7)
+
+
+MESSAGES = [b"", b"\x08\x01", b"x" * 127, b"y" * 128, b"z" * 5000, b"", b"w" * 300]
+
+
+@pytest.mark.parametrize("stored", [bytes, gzip.compress, zstd])
+@pytest.mark.parametrize("chunk_bytes", [1, 64, 1000, 1_000_000])
+def test_all_messages_arrive_whole_and_numbered(tmp_path: Path, stored: Store, chunk_bytes: int) -> None:
+    path = tmp_path / "events.pb"
+    data = b"".join(varint(len(message)) + message for message in MESSAGES)
+    path.write_bytes(stored(data))
+    chunks = list(SourceFile(str(path), chunk_bytes, messages=True).chunks())
+    assert b"".join(chunk.data for chunk in chunks) == data
+    number = 1
+    for chunk in chunks:
+        whole, count, _wanted = whole_messages(chunk.data)
+        assert (whole, chunk.first_line) == (len(chunk.data), number)
+        number += count
+    assert number == len(MESSAGES) + 1
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x01a\x05bc", "ends in the middle of message 2"),
+        (b"\x01a\x80", "ends in the middle of message 2"),
+        (b"\x01a\xff\xff\xff\xff\xff", "message 2 is longer than 1,000 bytes, or has no length"),
+        (b"\x01a\xe9\x07" + b"b" * 1001, "message 2 is longer than 1,000 bytes"),
+    ],
+)
+def test_messages_that_are_not_whole_end_the_run(tmp_path: Path, data: bytes, said: str) -> None:
+    path = tmp_path / "events.pb"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        list(SourceFile(str(path), 4, 1000, messages=True).chunks())
