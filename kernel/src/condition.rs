@@ -6,7 +6,9 @@
 use hashbrown::HashMap;
 
 use crate::eval::Evaluation;
+use crate::functions::number;
 use crate::index::Key;
+use crate::slots::{Slot, Tag};
 use crate::value::Value;
 
 /// Tests and rules of a block are numbered by the bits of a word.
@@ -19,6 +21,14 @@ const SET_LITERALS_MAX: usize = 4096;
 pub struct Operand {
     pub node: u32,
     pub form: Form,
+}
+
+/// Where the value of an operand that is a field stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Source {
+    pub slot: u32,
+    /// The tags of which the operand's value is got from the slot itself. 0 where there are none.
+    pub usual: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,6 +154,8 @@ struct Block {
 #[derive(Debug, Default)]
 pub struct Blocks {
     pub operands: Vec<Operand>,
+    /// By operand.
+    pub sources: Vec<Source>,
     blocks: Vec<Block>,
     used: Vec<u32>,
     ranges: Vec<RangeTest>,
@@ -316,29 +328,66 @@ impl Tester<'_, '_> {
         if known.epoch == self.evaluation.memory.epoch { known } else { self.find_out(number) }
     }
 
+    #[inline(never)]
     fn find_out(&mut self, number: u32) -> Known {
+        let (value, null) = self.settle(number);
+        // Word by word: put together elsewhere and copied, it would be read back before it is there.
+        let known = &mut self.known[number as usize];
+        known.value = value;
+        known.epoch = self.evaluation.memory.epoch;
+        known.null = null;
+        Known { value, epoch: self.evaluation.memory.epoch, null }
+    }
+
+    #[inline(always)]
+    fn settle(&mut self, number: u32) -> (i64, u32) {
         let Operand { node, form } = self.blocks.operands[number as usize];
-        let epoch = self.evaluation.memory.epoch;
+        let Source { slot, usual } = self.blocks.sources[number as usize];
+        if usual != 0 {
+            let slots = &self.evaluation.memory.slots;
+            let Some(slot) = slots.get(slot) else { return (0, NULL) };
+            if usual & slot.tag.bit() != 0 {
+                return (self.usual(form, slot), 0);
+            }
+        }
         let value = self.evaluation.value(node);
-        let known = if value.is_null() {
-            Known { value: 0, epoch, null: NULL }
-        } else {
-            let value = match form {
-                Form::Presence => 0,
-                Form::Ordered => match value {
-                    Value::Integer(number) | Value::Timestamp(number) => number,
-                    Value::Boolean(flag) => flag as i64,
-                    _ => ordered(self.evaluation.texts().double(value)),
-                },
-                Form::Code(key) => {
-                    let key = &self.keys[key as usize];
-                    key.find(value, self.evaluation.texts()).unwrap_or(key.literals) as i64
-                }
-            };
-            Known { value, epoch, null: 0 }
+        if value.is_null() {
+            return (0, NULL);
+        }
+        let value = match form {
+            Form::Presence => 0,
+            Form::Ordered => match value {
+                Value::Integer(number) | Value::Timestamp(number) => number,
+                Value::Boolean(flag) => flag as i64,
+                _ => ordered(self.evaluation.texts().double(value)),
+            },
+            Form::Code(key) => {
+                let key = &self.keys[key as usize];
+                key.find(value, self.evaluation.texts()).unwrap_or(key.literals) as i64
+            }
         };
-        self.known[number as usize] = known;
-        known
+        (value, 0)
+    }
+
+    /// The value of an operand whose field has a tag that its reading takes as it is.
+    #[inline(always)]
+    fn usual(&self, form: Form, slot: Slot) -> i64 {
+        let (start, end) = (slot.start as usize, slot.end as usize);
+        let event = self.evaluation.event;
+        let integer = || number::json_integer(&event[start..end]).unwrap_or(0);
+        match (form, slot.tag) {
+            (Form::Presence, _) => 0,
+            (Form::Code(key), Tag::Text) => {
+                let key = &self.keys[key as usize];
+                key.find_text(&event[start + 1..end - 1]).unwrap_or(key.literals) as i64
+            }
+            (Form::Code(key), _) => {
+                let key = &self.keys[key as usize];
+                key.find_integer(integer()).unwrap_or(key.literals) as i64
+            }
+            (Form::Ordered, Tag::Integer) => integer(),
+            (Form::Ordered, tag) => (tag == Tag::True) as i64,
+        }
     }
 
     /// Adds the rules of these blocks that match.

@@ -9,7 +9,7 @@ use crate::op::Op;
 use crate::protobuf::run::Walked;
 use crate::read::{Flags, Reader, Shape};
 use crate::slots::{Slot, Slots, Tag};
-use crate::value::{Place, Text, Texts, Value};
+use crate::value::{Packed, Place, Text, Texts, Value};
 
 /// What is kept while events run: made once for a batch, and valid for one event where an epoch says so.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub struct Memory {
     /// Where the values of this event stand.
     pub slots: Slots,
     /// The values that were read, valid where the epoch is the event's.
-    pub readings: Vec<(Value, u32)>,
+    pub readings: Vec<(Packed, u32)>,
     nodes: Vec<Memo>,
     /// Texts made for this event.
     pub made: Vec<u8>,
@@ -36,7 +36,7 @@ pub struct Memory {
 
 #[derive(Clone, Copy)]
 struct Memo {
-    value: Value,
+    value: Packed,
     epoch: u32,
     failed: Option<Op>,
 }
@@ -55,8 +55,8 @@ impl Memory {
         let anew = !fits || self.epoch == u32::MAX;
         if anew {
             self.patterns = program.regexps.iter().map(|_| None).collect();
-            self.nodes = vec![Memo { value: Value::Null, epoch: 0, failed: None }; program.nodes.len()];
-            self.readings = vec![(Value::Null, 0); program.readings.len()];
+            self.nodes = vec![Memo { value: Packed::default(), epoch: 0, failed: None }; program.nodes.len()];
+            self.readings = vec![(Packed::default(), 0); program.readings.len()];
             self.epoch = 0;
         }
         self.epoch += 1;
@@ -71,6 +71,12 @@ impl Memory {
             self.items.shrink_to(KEPT_BYTES_MAX / size_of::<Value>());
         }
         anew
+    }
+
+    /// Keeps the value of a reading for this event.
+    #[inline(always)]
+    pub fn keep_reading(&mut self, number: u32, value: Value) {
+        self.readings[number as usize] = (Packed::of(value), self.epoch);
     }
 }
 
@@ -122,7 +128,7 @@ impl<'a> Evaluation<'a> {
     #[inline(always)]
     pub fn reading(&mut self, number: u32) -> Value {
         let (value, epoch) = self.memory.readings[number as usize];
-        if epoch == self.memory.epoch { value } else { self.first_reading(number) }
+        if epoch == self.memory.epoch { value.value() } else { self.first_reading(number) }
     }
 
     /// Converts a value that the scan found to be of its type.
@@ -135,7 +141,7 @@ impl<'a> Evaluation<'a> {
             }
             None => Value::Null,
         };
-        self.memory.readings[number as usize] = (value, self.memory.epoch);
+        self.memory.keep_reading(number, value);
         value
     }
 
@@ -147,7 +153,7 @@ impl<'a> Evaluation<'a> {
             Node::Call(call) => {
                 let memo = &self.memory.nodes[node as usize];
                 if memo.epoch == self.memory.epoch {
-                    let (value, failed) = (memo.value, memo.failed);
+                    let (value, failed) = (memo.value.value(), memo.failed);
                     self.memory.failed = self.memory.failed.or(failed);
                     return value;
                 }
@@ -160,7 +166,7 @@ impl<'a> Evaluation<'a> {
         let before = self.memory.failed.take();
         let value = self.call(call);
         let failed = self.memory.failed;
-        self.memory.nodes[node as usize] = Memo { value, epoch: self.memory.epoch, failed };
+        self.memory.nodes[node as usize] = Memo { value: Packed::of(value), epoch: self.memory.epoch, failed };
         self.memory.failed = before.or(failed);
         value
     }

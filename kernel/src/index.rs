@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
-use crate::condition::{self, Blocks, Candidate, Condition, Form, Operand};
+use crate::condition::{self, Blocks, Candidate, Condition, Form, Operand, Source};
 use crate::keys::KeyTable;
 use crate::link::{Linker, Node, Set};
 use crate::op::Op;
@@ -43,9 +43,19 @@ impl Key {
     #[inline]
     pub fn find(&self, value: Value, texts: Texts) -> Option<u32> {
         match value {
-            Value::Integer(integer) => self.integers.get(&integer).copied(),
-            value => self.texts.find(texts.bytes(value)),
+            Value::Integer(integer) => self.find_integer(integer),
+            value => self.find_text(texts.bytes(value)),
         }
+    }
+
+    #[inline(always)]
+    pub fn find_text(&self, text: &[u8]) -> Option<u32> {
+        self.texts.find(text)
+    }
+
+    #[inline(always)]
+    pub fn find_integer(&self, integer: i64) -> Option<u32> {
+        self.integers.get(&integer).copied()
     }
 }
 
@@ -158,12 +168,15 @@ impl IndexBuilder {
         self.filters.push(filter);
     }
 
-    pub fn build(mut self, linker: &Linker) -> Index {
+    /// `usual` says of a node that is a field of a simple type where it stands.
+    pub fn build(mut self, linker: &Linker, usual: impl Fn(u32) -> Source) -> Index {
         let filters = std::mem::take(&mut self.filters);
         let rules: Vec<RuleParts> = filters.iter().map(|filter| self.parts(linker, *filter)).collect();
         let alive: Vec<u32> = (0..rules.len() as u32).filter(|rule| !rules[*rule as usize].never).collect();
         self.group(linker, &rules, alive, &mut Vec::new());
-        self.index.blocks.finish();
+        let blocks = &mut self.index.blocks;
+        blocks.finish();
+        blocks.sources = blocks.operands.iter().map(|operand| usual(operand.node)).collect();
         self.index.keys = self.keys.into_iter().map(KeyParts::finish).collect();
         self.index
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::condition::Source;
 use crate::functions::like::Pattern;
 use crate::functions::period;
 use crate::functions::regexp::{Regexp, Use};
@@ -231,21 +232,29 @@ fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
         filters.extend(filter);
         builder.add(filter);
     }
-    let parts: Vec<&[Part]> = linker.rows.iter().map(Vec::as_slice).collect();
-    let (rows, made) = Rows::new(&parts, &linker.nodes, &linker.may_fail);
+    let (trie, nodes_of) = Trie::new(&paths, &linker.readings, &linker.shapes);
+    let usual = |node: u32| match linker.nodes[node as usize] {
+        Node::Reading(number) => {
+            let reading = linker.readings[number as usize];
+            // Messages are not scanned for slots.
+            let usual = if formats.input.is_some() { 0 } else { linker.shapes.list[reading.shape as usize].usual() };
+            Source { slot: nodes_of[reading.path as usize], usual }
+        }
+        _ => Source::default(),
+    };
+    let index = builder.build(&linker, usual);
+    let (rows, made) = Rows::new(&linker, &nodes_of, formats.input.is_some());
     let outputs =
         linked.iter_mut().filter_map(|rule| if let Output::Row { row, .. } = &mut rule.output { Some(row) } else { None });
     for (row, made) in outputs.zip(made) {
         *row = made;
     }
-    let index = builder.build(&linker);
-    let (trie, nodes_of) = Trie::new(&paths, &linker.readings, &linker.shapes);
     let mut readings_of = vec![Vec::new(); trie.nodes.len()];
     for (number, reading) in linker.readings.iter().enumerate() {
         readings_of[nodes_of[reading.path as usize] as usize].push((number as u32, *reading));
     }
     let input = formats.input.map(|descriptor| linker.input(descriptor, &trie, &readings_of, filters, rules, &mut linked));
-    let messages = linker.message_rows(&encodings, input.as_ref(), rules, &mut linked, rows.shared());
+    let messages = linker.message_rows(&encodings, input.as_ref(), rules, &mut linked, rows.pieces());
     linker.shapes.finish();
     Ok(Program {
         rules: linked,
@@ -301,7 +310,7 @@ pub struct Linker<'p> {
     /// By node: whether an operation in it can fail, even if what is around it makes a value of that.
     pub may_fail: Vec<bool>,
     /// By rule that selects columns: what its rows are made of.
-    rows: Vec<Vec<Part>>,
+    pub rows: Vec<Vec<Part>>,
     pub arguments: Vec<u32>,
     pub readings: Vec<Reading>,
     patterns: Vec<Pattern>,

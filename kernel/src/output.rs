@@ -53,7 +53,7 @@ impl Run<'_> {
             Err(stop) => {
                 self.state.outputs.written.truncate(start);
                 match &program.rules[number as usize].output {
-                    Output::Row { row, .. } => row.forget(&mut self.state.rows),
+                    Output::Row { row, .. } => row.forget(&program.rows, start, &mut self.state.rows),
                     Output::Message { row, .. } => row.forget(&mut self.state.rows),
                     Output::Star { .. } => {}
                 }

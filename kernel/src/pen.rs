@@ -183,6 +183,32 @@ impl<'b> Pen<'b> {
         self.at += end - start;
     }
 
+    /// Appends again what stands at `start..end` of the buffer: parts with a comma before each, of which the first may have
+    /// become a bracket.
+    #[inline(always)]
+    pub fn repeat_parts(&mut self, start: usize, end: usize) {
+        assert!(start <= end && end <= self.at);
+        let bytes = end - start;
+        self.room(bytes);
+        // SAFETY: the source ends where the target begins, or before, and there is room for the target. The last step reads less
+        // than a step behind the source and writes as much behind the target: that is within the slack, and is not counted. If
+        // there is nothing to copy, the comma goes into the slack too.
+        unsafe {
+            let (from, to) = (self.base.add(start), self.base.add(self.at));
+            if bytes <= STEPPED_MAX {
+                let mut done = 0;
+                while done < bytes {
+                    std::ptr::copy(from.add(done), to.add(done), STEP);
+                    done += STEP;
+                }
+            } else {
+                std::ptr::copy_nonoverlapping(from, to, bytes);
+            }
+            *to = b',';
+        }
+        self.at += bytes;
+    }
+
     /// Appends the decimal digits.
     #[inline(always)]
     pub fn integer(&mut self, value: i64) {
@@ -290,8 +316,11 @@ mod tests {
         let found = written(|pen| {
             pen.piece(b",\"a\":1", 0, 6);
             let end = pen.at();
+            pen.close(0);
+            pen.back_to(end);
             for _ in 0..40 {
-                pen.repeat(0, end);
+                pen.repeat_parts(0, end);
+                pen.repeat_parts(end, end);
             }
             let kept = pen.at();
             pen.string(b"x\ny", 0, 3);

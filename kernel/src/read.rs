@@ -6,6 +6,7 @@ use crate::json::{self, Cursor, Kind, Span};
 use crate::keys::KeyTable;
 use crate::link::{Program, Reading};
 use crate::run::FieldCounts;
+use crate::slots::{ANY, Tag, tags};
 use crate::types::Type;
 use crate::value::{Place, Text, Value};
 
@@ -20,6 +21,27 @@ pub enum Shape {
     Json,
     List { item: u32 },
     Struct(Fields),
+}
+
+impl Shape {
+    /// The tags whose values are what they are written as, or whose text is; 0 where a value has more to it.
+    pub fn usual(&self) -> u16 {
+        match self {
+            Shape::BigInt => Tag::Integer.bit(),
+            Shape::Boolean => tags(&[Tag::True, Tag::False]),
+            Shape::Varchar => Tag::Text.bit(),
+            _ => 0,
+        }
+    }
+
+    /// The tags whose text in the event is what a row has of them.
+    pub fn verbatim(&self) -> u16 {
+        match self {
+            Shape::Double => tags(&[Tag::Integer, Tag::Decimal]),
+            Shape::Json => ANY & !Tag::Null.bit(),
+            other => other.usual(),
+        }
+    }
 }
 
 /// The registered fields of a struct.
@@ -336,7 +358,7 @@ pub fn read_all(
         let value = reader.read(span, reading.shape);
         flags.coerced |= reader.flags.coerced;
         flags.type_error |= reader.flags.type_error;
-        memory.readings[*number as usize] = (value, memory.epoch);
+        memory.keep_reading(*number, value);
     }
     if flags != Flags::default()
         && let Some((_, reading)) = readings.first()

@@ -1,69 +1,74 @@
-//! Rows made ready: what a rule writes as a list of steps, the constant text of all of them in one place.
+//! Rows made ready: what a rule writes as a list of pieces. Rules that write the same column have the same piece.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::eval::Evaluation;
-use crate::link::{Column, Node, Part};
+use crate::link::{Column, Linker, Node, Part};
 use crate::op::Op;
 use crate::pen::Pen;
 use crate::project;
 use crate::value::{Place, Value};
 
-/// The steps of all rows.
+/// The pieces of all rows.
 #[derive(Debug, Default)]
 pub struct Rows {
-    steps: Vec<Step>,
+    pieces: Vec<Piece>,
+    /// The pieces of every row, and of every leading part that rows share, by number.
+    lists: Vec<u32>,
     /// The constant text, and room behind it that is not part of any.
     text: Vec<u8>,
-    /// How many leading parts there are that several rows share.
-    shared: usize,
 }
 
 /// So much follows the last constant text, so that it can be copied in whole steps.
 const PADDING: usize = 64;
 
-/// One row: its steps, and the number of the leading part that it shares with others.
+/// One row: its pieces in `lists`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Row {
     first: u32,
     count: u32,
-    shared: Option<Shared>,
 }
 
-/// The number of a leading part, and how many steps it has, the one that ends it included.
-#[derive(Clone, Copy, Debug)]
-struct Shared {
-    number: u32,
-    steps: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Step {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Piece {
     what: What,
-    /// Where its text begins: first what is written in any case, then the label, which a NULL leaves out.
+    /// Several rows have it, and it is copied from where it was written first.
+    shared: bool,
+    /// The tags of a field whose text in the event is what is to be written.
+    verbatim: u16,
+    /// Its constant text, or the label, which a NULL leaves out.
     text: u32,
-    constant: u32,
-    label: u32,
+    bytes: u32,
+    /// Of the reading, of the node, or of the first piece of a leading part in `lists`.
     number: u32,
+    /// Of a reading: where its value stands. Of a leading part: how many pieces it has.
+    second: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 enum What {
-    /// The reading with this number.
+    /// A field.
     Reading,
-    /// The node with this number, in which nothing can fail.
+    /// The value of a node, in which nothing can fail.
     Node,
     /// As `Node`, but it can fail.
     Fallible,
     /// Only constant text.
     Constant,
-    /// The leading part that rows share ends here.
-    SharedEnd,
+    /// Pieces that rows begin with.
+    Leading,
 }
 
-/// Where the leading part that rows share stands, if it was written for this event.
+impl What {
+    /// Whether it takes more than copying to write it.
+    fn is_evaluated(self) -> bool {
+        matches!(self, What::Node | What::Fallible)
+    }
+}
+
+/// Where a piece that several rows have stands, if it was written for this event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
     pub epoch: u32,
@@ -81,92 +86,103 @@ pub struct Failed {
 }
 
 impl Rows {
-    /// Makes the rows of a program ready. `can_fail` says of each node whether something in it can fail.
-    pub fn new(rows: &[&[Part]], nodes: &[Node], can_fail: &[bool]) -> (Rows, Vec<Row>) {
-        let leading = leading_parts(rows, can_fail);
+    /// Makes the rows of a program ready. `nodes_of` says of each path where its value stands. Events that are `messages` have no
+    /// slots.
+    pub fn new(linker: &Linker, nodes_of: &[u32], messages: bool) -> (Rows, Vec<Row>) {
         let mut made = Rows::default();
-        let mut numbers: HashMap<Vec<PartKey>, u32> = HashMap::new();
-        let list = rows.iter().zip(leading).map(|(parts, leading)| {
-            let first = made.steps.len();
-            let (leading, rest) = parts.split_at(leading);
-            made.parts(leading, nodes, can_fail);
-            let shared = (!leading.is_empty()).then(|| {
-                let next = numbers.len() as u32;
-                let number = *numbers.entry(leading.iter().map(PartKey::of).collect()).or_insert(next);
-                made.steps.push(Step { what: What::SharedEnd, text: 0, constant: 0, label: 0, number });
-                Shared { number, steps: (made.steps.len() - first) as u32 }
-            });
-            made.parts(rest, nodes, can_fail);
-            Row { first: first as u32, count: (made.steps.len() - first) as u32, shared }
-        });
-        let list = list.collect();
-        made.shared = numbers.len();
+        let mut maker = Maker { linker, nodes_of, messages, texts: HashMap::new(), numbers: HashMap::new() };
+        let rows: Vec<Vec<u32>> =
+            linker.rows.iter().map(|parts| parts.iter().map(|part| maker.piece(part, &mut made)).collect()).collect();
+        let leading = leading_parts(&rows, &made.pieces);
+        let mut parts: HashMap<&[u32], u32> = HashMap::new();
+        let mut uses = vec![0u32; made.pieces.len()];
+        let mut list = Vec::with_capacity(rows.len());
+        for (row, leading) in rows.iter().zip(leading) {
+            let (leading, rest) = row.split_at(leading);
+            let part = (!leading.is_empty()).then(|| *parts.entry(leading).or_insert_with(|| made.leading(leading)));
+            let first = made.lists.len() as u32;
+            made.lists.extend(part.iter().chain(rest));
+            for piece in rest {
+                let uses = &mut uses[*piece as usize];
+                *uses += 1;
+                made.pieces[*piece as usize].shared = *uses > 1 && made.pieces[*piece as usize].what.is_evaluated();
+            }
+            list.push(Row { first, count: made.lists.len() as u32 - first });
+        }
         made.text.resize(made.text.len() + PADDING, 0);
         (made, list)
     }
 
     /// How many `Known` a run needs.
-    pub fn shared(&self) -> usize {
-        self.shared
+    pub fn pieces(&self) -> usize {
+        self.pieces.len()
     }
 
-    fn parts(&mut self, parts: &[Part], nodes: &[Node], can_fail: &[bool]) {
-        for (at, part) in parts.iter().enumerate() {
-            let text = self.text.len() as u32;
-            match part {
-                Part::Constant(written) => {
-                    self.text.extend_from_slice(written);
-                    self.steps.push(Step { what: What::Constant, text, constant: written.len() as u32, label: 0, number: 0 });
-                }
-                Part::Column(column) => {
-                    let before = self.steps.pop_if(|last| at > 0 && last.what == What::Constant);
-                    let (text, constant) = before.map_or((text, 0), |before| (before.text, before.constant));
-                    self.text.extend_from_slice(&column.label);
-                    let (what, number) = match nodes[column.node as usize] {
-                        Node::Reading(number) => (What::Reading, number),
-                        _ if can_fail[column.node as usize] => (What::Fallible, column.node),
-                        _ => (What::Node, column.node),
-                    };
-                    self.steps.push(Step { what, text, constant, label: column.label.len() as u32, number });
-                }
+    fn leading(&mut self, pieces: &[u32]) -> u32 {
+        let (number, second) = (self.lists.len() as u32, pieces.len() as u32);
+        self.lists.extend_from_slice(pieces);
+        self.pieces.push(Piece { what: What::Leading, shared: true, verbatim: 0, text: 0, bytes: 0, number, second });
+        self.pieces.len() as u32 - 1
+    }
+
+    fn list(&self, first: u32, count: u32) -> &[u32] {
+        &self.lists[first as usize..(first + count) as usize]
+    }
+
+    /// How many columns that are not constant a piece has.
+    fn columns(&self, piece: u32) -> u32 {
+        let piece = self.pieces[piece as usize];
+        match piece.what {
+            What::Constant => 0,
+            What::Leading => self.list(piece.number, piece.second).iter().map(|inner| self.columns(*inner)).sum(),
+            _ => 1,
+        }
+    }
+}
+
+/// Makes pieces, each once.
+struct Maker<'l> {
+    linker: &'l Linker<'l>,
+    nodes_of: &'l [u32],
+    messages: bool,
+    texts: HashMap<&'l [u8], u32>,
+    numbers: HashMap<Piece, u32>,
+}
+
+impl<'l> Maker<'l> {
+    fn piece(&mut self, part: &'l Part, made: &mut Rows) -> u32 {
+        let linker = self.linker;
+        let (text, (what, verbatim, number, second)) = match part {
+            Part::Constant(text) => (text, (What::Constant, 0, 0, 0)),
+            Part::Column(Column { label, node, .. }) => {
+                let piece = match linker.nodes[*node as usize] {
+                    Node::Reading(number) => {
+                        let reading = linker.readings[number as usize];
+                        let verbatim = if self.messages { 0 } else { linker.shapes.list[reading.shape as usize].verbatim() };
+                        (What::Reading, verbatim, number, self.nodes_of[reading.path as usize])
+                    }
+                    _ if linker.may_fail[*node as usize] => (What::Fallible, 0, *node, 0),
+                    _ => (What::Node, 0, *node, 0),
+                };
+                (label, piece)
             }
-        }
-    }
-}
-
-impl Row {
-    /// What was written of this row was taken back: the leading part may have stood there.
-    pub fn forget(&self, known: &mut [Known]) {
-        if let Some(shared) = self.shared {
-            known[shared.number as usize] = Known::default();
-        }
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum PartKey {
-    Constant(Vec<u8>),
-    Column(Vec<u8>, u32),
-}
-
-impl PartKey {
-    fn of(part: &Part) -> PartKey {
-        match part {
-            Part::Constant(written) => PartKey::Constant(written.clone()),
-            Part::Column(Column { label, node, .. }) => PartKey::Column(label.clone(), *node),
-        }
-    }
-}
-
-fn leading_parts(rows: &[&[Part]], can_fail: &[bool]) -> Vec<usize> {
-    let keys: Vec<Vec<PartKey>> = rows
-        .iter()
-        .map(|parts| {
-            let fails = |part: &&Part| matches!(part, Part::Column(column) if can_fail[column.node as usize]);
-            parts.iter().take_while(|part| !fails(part)).map(PartKey::of).collect()
+        };
+        let bytes = text.len() as u32;
+        let text = *self.texts.entry(text).or_insert_with(|| {
+            made.text.extend_from_slice(text);
+            made.text.len() as u32 - bytes
+        });
+        let piece = Piece { what, shared: false, verbatim, text, bytes, number, second };
+        *self.numbers.entry(piece).or_insert_with(|| {
+            made.pieces.push(piece);
+            made.pieces.len() as u32 - 1
         })
-        .collect();
-    leading(&keys)
+    }
+}
+
+fn leading_parts(rows: &[Vec<u32>], pieces: &[Piece]) -> Vec<usize> {
+    let certain = |piece: &&u32| pieces[**piece as usize].what != What::Fallible;
+    leading(&rows.iter().map(|row| row.iter().take_while(certain).copied().collect()).collect::<Vec<Vec<u32>>>())
 }
 
 /// By row: how many leading parts it shares with others. Of all that it could share, what saves the most over all rows.
@@ -188,59 +204,123 @@ pub fn leading<Key: Eq + Hash>(keys: &[Vec<Key>]) -> Vec<usize> {
 /// Longer parts are not looked for.
 const LEADING_PARTS_MAX: usize = 16;
 
+impl Row {
+    /// What was written from `start` on was taken back: none of its pieces stands there any more.
+    #[cold]
+    pub fn forget(&self, rows: &Rows, start: usize, known: &mut [Known]) {
+        let mut forget = |piece: u32| {
+            let known = &mut known[piece as usize];
+            if known.start >= start {
+                *known = Known::default();
+            }
+        };
+        for piece in rows.list(self.first, self.count) {
+            forget(*piece);
+            let Piece { what, number, second, .. } = rows.pieces[*piece as usize];
+            if what == What::Leading {
+                rows.list(number, second).iter().for_each(|inner| forget(*inner));
+            }
+        }
+    }
+}
+
+/// The operation that failed.
+struct Stopped(Op);
+
 impl Evaluation<'_> {
     /// Appends a row; how many of its columns were not finite. Where it fails, what was written of it is to be taken back.
     #[inline]
     pub fn row(&mut self, row: Row, known: &mut [Known], out: &mut Vec<u8>) -> Result<u64, Failed> {
-        let program = self.program;
-        let steps = &program.rows.steps[row.first as usize..(row.first + row.count) as usize];
-        let epoch = self.memory.epoch;
+        let rows = &self.program.rows;
+        let list = rows.list(row.first, row.count);
         let mut pen = Pen::new(out);
         let start = pen.at();
-        let (mut from, mut not_finite) = (0, 0);
-        if let Some(shared) = row.shared
-            && let Known { not_finite: counted, start, end, .. } = known[shared.number as usize]
-            && known[shared.number as usize].epoch == epoch
-        {
-            pen.repeat(start, end);
-            (from, not_finite) = (shared.steps as usize, counted);
-        }
-        for (at, step) in steps.iter().enumerate().skip(from) {
-            let text = step.text as usize;
-            let label = text + step.constant as usize;
-            let value = match step.what {
-                What::Reading => self.reading(step.number),
-                What::Node => self.value(step.number),
-                What::Fallible => {
-                    self.memory.failed = None;
-                    let value = self.value(step.number);
-                    if let Some(op) = self.memory.failed {
-                        pen.finish();
-                        return Err(Failed { column: column_number(&steps[..at]), op });
-                    }
-                    value
-                }
-                What::Constant => {
-                    pen.piece(&program.rows.text, text, label);
+        let mut not_finite = 0;
+        for (at, number) in list.iter().enumerate() {
+            let piece = &rows.pieces[*number as usize];
+            if piece.shared {
+                let here = &known[*number as usize];
+                if here.epoch == self.memory.epoch {
+                    not_finite += here.not_finite;
+                    pen.repeat_parts(here.start, here.end);
                     continue;
                 }
-                What::SharedEnd => {
-                    known[step.number as usize] = Known { epoch, not_finite, start, end: pen.at() };
-                    continue;
+            }
+            let begun = pen.at();
+            let counted = match self.piece(piece, &mut pen) {
+                Ok(counted) => counted,
+                Err(Stopped(op)) => {
+                    pen.finish();
+                    return Err(Failed { column: list[..at].iter().map(|before| rows.columns(*before)).sum(), op });
                 }
             };
-            let kept = pen.at() + step.constant as usize;
-            pen.piece(&program.rows.text, text, label + step.label as usize);
-            if value == Value::Null {
-                pen.back_to(kept);
-            } else if !self.write(value, &mut pen) {
-                pen.back_to(kept);
-                not_finite += 1;
+            not_finite += counted;
+            if piece.shared {
+                let here = &mut known[*number as usize];
+                here.epoch = self.memory.epoch;
+                here.not_finite = counted;
+                here.start = begun;
+                here.end = pen.at();
             }
         }
         pen.close(start);
         pen.finish();
         Ok(not_finite as u64)
+    }
+
+    /// Appends a piece; how many columns of it were not finite.
+    #[inline(always)]
+    fn piece(&mut self, piece: &Piece, pen: &mut Pen) -> Result<u32, Stopped> {
+        match piece.what {
+            What::Leading => {
+                let rows = &self.program.rows;
+                let list = rows.list(piece.number, piece.second);
+                // None of them can fail, and none is a leading part.
+                Ok(list.iter().map(|inner| self.column(&rows.pieces[*inner as usize], pen).unwrap_or(0)).sum())
+            }
+            _ => self.column(piece, pen),
+        }
+    }
+
+    #[inline(always)]
+    fn column(&mut self, piece: &Piece, pen: &mut Pen) -> Result<u32, Stopped> {
+        let (text, end) = (piece.text as usize, (piece.text + piece.bytes) as usize);
+        let value = match piece.what {
+            What::Constant | What::Leading => {
+                pen.piece(&self.program.rows.text, text, end);
+                return Ok(0);
+            }
+            What::Reading => {
+                if piece.verbatim != 0 {
+                    let Some(slot) = self.memory.slots.get(piece.second) else { return Ok(0) };
+                    if piece.verbatim & slot.tag.bit() != 0 {
+                        pen.piece(&self.program.rows.text, text, end);
+                        pen.piece(self.event, slot.start as usize, slot.end as usize);
+                        return Ok(0);
+                    }
+                }
+                self.reading(piece.number)
+            }
+            What::Node => self.value(piece.number),
+            What::Fallible => {
+                self.memory.failed = None;
+                let value = self.value(piece.number);
+                if let Some(op) = self.memory.failed {
+                    return Err(Stopped(op));
+                }
+                value
+            }
+        };
+        if value == Value::Null {
+            return Ok(0);
+        }
+        let kept = pen.at();
+        pen.piece(&self.program.rows.text, text, end);
+        if self.write(value, pen) {
+            return Ok(0);
+        }
+        pen.back_to(kept);
+        Ok(1)
     }
 
     /// Appends a value. False, and nothing is written, for one that is not finite.
@@ -267,10 +347,4 @@ impl Evaluation<'_> {
         }
         true
     }
-}
-
-/// How many of the steps are columns that are not constant.
-#[cold]
-fn column_number(steps: &[Step]) -> u32 {
-    steps.iter().filter(|step| matches!(step.what, What::Reading | What::Node | What::Fallible)).count() as u32
 }

@@ -137,7 +137,7 @@ pub struct State {
     pub fields: Vec<FieldCounts>,
     pub rules: Vec<RuleCounts>,
     pub outputs: Outputs,
-    /// By leading part that rows share: where it stands, if it was written for this event.
+    /// By piece of rows: where it stands, if it was written for this event.
     pub rows: Vec<row::Known>,
     /// The event with its line ends replaced by spaces.
     pub one_line: Vec<u8>,
@@ -259,7 +259,7 @@ impl<'p> Run<'p> {
         let mut state = pool.take();
         state.fields.resize(program.paths.len(), FieldCounts::default());
         state.rules.resize(program.rules.len(), RuleCounts::default());
-        state.rows.resize(program.rows.shared() + program.messages.shared(), row::Known::default());
+        state.rows.resize(program.rows.pieces() + program.messages.shared(), row::Known::default());
         state.outputs = pool.outputs.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
         state.outputs.begin(program.datasets.len());
         state.operands.resize(program.index.blocks.operands.len(), condition::Known::default());

@@ -61,6 +61,67 @@ pub enum Value {
     },
 }
 
+/// A value in two words, as it is kept: an enum would be put together piece by piece, and copied before the pieces are there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Packed {
+    /// From the lowest byte: which variant, place or `plain`; in the upper half the shape.
+    head: u64,
+    body: u64,
+}
+
+impl Packed {
+    #[inline(always)]
+    fn pair(head: u64, start: u32, end: u32) -> Packed {
+        Packed { head, body: start as u64 | (end as u64) << 32 }
+    }
+
+    #[inline(always)]
+    pub fn of(value: Value) -> Packed {
+        match value {
+            Value::Null => Packed { head: 0, body: 0 },
+            Value::Failed => Packed { head: 1, body: 0 },
+            Value::Boolean(flag) => Packed { head: 2, body: flag as u64 },
+            Value::Integer(integer) => Packed { head: 3, body: integer as u64 },
+            Value::Double(number) => Packed { head: 4, body: number.to_bits() },
+            Value::Number { start, end } => Packed::pair(5, start, end),
+            Value::Text(Text { place, start, end }) => Packed::pair(6 | (place as u64) << 8, start, end),
+            Value::Timestamp(micros) => Packed { head: 7, body: micros as u64 },
+            Value::Json { start, end } => Packed::pair(8, start, end),
+            Value::Items { first, count } => Packed::pair(9, first, count),
+            Value::Nested { start, end, shape, plain } => {
+                Packed::pair(10 | (plain as u64) << 8 | (shape as u64) << 32, start, end)
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub fn value(self) -> Value {
+        let (start, end) = (self.body as u32, (self.body >> 32) as u32);
+        let second = (self.head >> 8) as u8;
+        match self.head as u8 {
+            0 => Value::Null,
+            1 => Value::Failed,
+            2 => Value::Boolean(self.body != 0),
+            3 => Value::Integer(self.body as i64),
+            4 => Value::Double(f64::from_bits(self.body)),
+            5 => Value::Number { start, end },
+            6 => {
+                let place = match second {
+                    0 => Place::Event,
+                    1 => Place::Made,
+                    2 => Place::Program,
+                    _ => Place::Wire,
+                };
+                Value::Text(Text { place, start, end })
+            }
+            7 => Value::Timestamp(self.body as i64),
+            8 => Value::Json { start, end },
+            9 => Value::Items { first: start, count: end },
+            _ => Value::Nested { start, end, shape: (self.head >> 32) as u32, plain: second != 0 },
+        }
+    }
+}
+
 impl Value {
     #[inline(always)]
     pub fn is_null(self) -> bool {

@@ -6,7 +6,7 @@
 use super::decode::{fits, moment};
 use super::input::{Action, Entry, Input, NONE, Repeats, Table};
 use super::wire::{self, Wire, unzigzag};
-use crate::value::{Place, Text, Value};
+use crate::value::{Packed, Place, Text, Value};
 
 /// Where a field stands that is held, its tags included. It is there where its epoch is the event's.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +23,7 @@ pub struct Walk<'w> {
     pub input: &'w Input,
     pub event: &'w [u8],
     pub epoch: u32,
-    pub readings: &'w mut [(Value, u32)],
+    pub readings: &'w mut [(Packed, u32)],
     pub found: &'w mut [Found],
 }
 
@@ -178,7 +178,7 @@ impl<'w> Walk<'w> {
 
     #[inline(always)]
     fn put(&mut self, reading: u32, value: Value) {
-        self.readings[reading as usize] = (value, self.epoch);
+        self.readings[reading as usize] = (Packed::of(value), self.epoch);
     }
 
     /// Keeps where a field stands that is held.
