@@ -1,7 +1,7 @@
 //! The keys that the last events had, place by place. Events of one producer have their keys in one order, so a comparison
 //! mostly takes the place of finding where a key ends and of looking it up.
 
-use crate::structure::Padded;
+use crate::structure::{Instructions, Padded, Portable};
 
 /// No node.
 pub const NONE: u32 = u32::MAX;
@@ -27,18 +27,49 @@ struct Object {
     distinct: usize,
 }
 
+/// `"key":` and white space up to the value; bytes that no text has where there is none.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct Label {
+    text: [u8; LABEL_BYTES_MAX],
+    /// The bits of its bytes.
+    mask: u32,
+}
+
+impl Label {
+    const NONE: Label = Label { text: [0xFF; LABEL_BYTES_MAX], mask: u32::MAX };
+
+    /// None where the text is too long.
+    pub fn of(text: &[u8]) -> Label {
+        let mut label = Label::NONE;
+        if text.len() <= LABEL_BYTES_MAX {
+            label.text[..text.len()].copy_from_slice(text);
+            label.mask = ((1u64 << text.len()) - 1) as u32;
+        }
+        label
+    }
+
+    /// Whether it is what stands at `at` of the text.
+    ///
+    /// # Safety
+    /// The machine must have the instructions.
+    #[inline(always)]
+    pub unsafe fn begins<I: Instructions>(&self, text: Padded, at: usize) -> bool {
+        let text = text.bytes::<LABEL_BYTES_MAX>(at);
+        // SAFETY: as the caller holds; both have as many bytes as are compared.
+        unsafe { I::begins(text.as_ptr(), self.text.as_ptr(), self.mask) }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Guess {
-    /// `"key":` and white space up to the value; bytes that no text has where there is no guess.
-    label: [u8; LABEL_BYTES_MAX],
-    /// The bits of the label's bytes.
-    mask: u32,
+    label: Label,
     child: u32,
     /// The node of the object that stands here where `child` is none.
     unnamed: u32,
 }
 
-const NO_GUESS: Guess = Guess { label: [0xFF; LABEL_BYTES_MAX], mask: u32::MAX, child: NONE, unnamed: NONE };
+const NO_GUESS: Guess = Guess { label: Label::NONE, child: NONE, unnamed: NONE };
 
 impl Layout {
     /// Forgets everything.
@@ -52,8 +83,8 @@ impl Layout {
     #[inline(always)]
     pub fn guess(&self, node: u32, place: usize, text: Padded, at: usize) -> Option<u32> {
         let guess = self.objects[node as usize].guesses.get(place)?;
-        let same = equal_bytes(&text.bytes::<LABEL_BYTES_MAX>(at), &guess.label);
-        (same & guess.mask == guess.mask).then_some(guess.child)
+        // SAFETY: it uses no instruction that a machine may lack.
+        unsafe { guess.label.begins::<Portable>(text, at) }.then_some(guess.child)
     }
 
     /// Remembers the key that stands at a place. Without a label it is not guessed.
@@ -70,10 +101,7 @@ impl Layout {
         *guess = Guess { child, unnamed: guess.unnamed, ..NO_GUESS };
         object.hashes[place] = hash;
         object.distinct = object.distinct.min(place);
-        if let Some(label) = label.filter(|label| label.len() <= LABEL_BYTES_MAX) {
-            guess.label[..label.len()].copy_from_slice(label);
-            guess.mask = ((1u64 << label.len()) - 1) as u32;
-        }
+        guess.label = label.map_or(Label::NONE, Label::of);
     }
 
     /// The node for the object at a place where no rule names anything; none where there are too many of them.
@@ -107,26 +135,5 @@ impl Layout {
         }
         object.distinct = object.distinct.max(count);
         true
-    }
-}
-
-/// A bit for every byte that is equal.
-#[inline(always)]
-fn equal_bytes(a: &[u8; LABEL_BYTES_MAX], b: &[u8; LABEL_BYTES_MAX]) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::*;
-        // SAFETY: SSE2 is part of x86-64, and both have the 32 bytes that are loaded, at any alignment.
-        unsafe {
-            let half = |at: usize| {
-                let (a, b) = (_mm_loadu_si128(a.as_ptr().add(at).cast()), _mm_loadu_si128(b.as_ptr().add(at).cast()));
-                _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) as u32
-            };
-            half(0) | half(16) << 16
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        (0..LABEL_BYTES_MAX).fold(0, |bits, at| bits | ((a[at] == b[at]) as u32) << at)
     }
 }

@@ -7,6 +7,9 @@ use crate::layout::{Layout, NONE};
 use crate::slots::{Slot, Slots, Tag};
 use crate::structure::{Dispatch, Padded, Structure};
 use crate::trie::Trie;
+use template::{Changed, Templates};
+
+mod template;
 
 /// What an event's text turned out to be.
 pub enum Scanned {
@@ -24,6 +27,10 @@ pub struct Scan {
     levels: Vec<bool>,
     name: Vec<u8>,
     repeats: Repeats,
+    templates: Templates,
+    /// If the last event was found by a template: where that stands, and the keys that were not the template's.
+    shape: usize,
+    changed: Vec<Changed>,
     /// The trie that all this is of.
     trie: u64,
 }
@@ -49,10 +56,8 @@ struct Frame {
 /// Checks one event from its first byte to its last and finds its fields. Depth costs no stack.
 pub fn scan(trie: &Trie, text: Padded, dispatch: Dispatch, scan: &mut Scan, slots: &mut Slots) -> Parsed<Scanned> {
     begin(trie, scan, slots);
-    scan.frames.clear();
-    scan.repeats.unproven.clear();
-    scan.repeats.unexamined.clear();
-    scan.repeats.suspected = false;
+    scan.repeats.begin();
+    scan.changed.clear();
     if scan.structure.find(text, dispatch) {
         let tokens = Tokens { text, positions: scan.structure.positions(), structure: &scan.structure };
         let (layout, repeats) = (&mut scan.layout, &mut scan.repeats);
@@ -66,7 +71,16 @@ pub fn scan(trie: &Trie, text: Padded, dispatch: Dispatch, scan: &mut Scan, slot
             name: &mut scan.name,
             repeats,
         };
+        if let Some((span, shape)) = walk.by_template(dispatch, &mut scan.templates, &mut scan.changed) {
+            scan.shape = shape;
+            return Ok(Scanned::Object(span));
+        }
+        scan.changed.clear();
+        walk.begin();
         if let Some(span) = walk.event() {
+            if !walk.repeats.suspected {
+                scan.templates.learn(trie, tokens);
+            }
             return Ok(Scanned::Object(span));
         }
     }
@@ -80,6 +94,7 @@ pub fn begin(trie: &Trie, scan: &mut Scan, slots: &mut Slots) {
     if scan.trie != trie.id {
         scan.trie = trie.id;
         scan.layout.begin(trie.nodes.len());
+        scan.templates.forget();
     }
 }
 
@@ -98,11 +113,20 @@ fn refusal(text: &[u8]) -> Parsed<Scanned> {
     Ok(Scanned::Other(span))
 }
 
+impl Repeats {
+    fn begin(&mut self) {
+        self.unproven.clear();
+        self.unexamined.clear();
+        self.suspected = false;
+    }
+}
+
 impl Scan {
     /// Whether the last event may have repeated keys. `certain` looks at a value that the walk passed over.
     pub fn may_repeat(&mut self, mut certain: impl FnMut(usize, usize) -> bool) -> bool {
-        let Scan { repeats, layout, .. } = self;
+        let Scan { repeats, layout, templates, shape, changed, .. } = self;
         repeats.suspected
+            || !(changed.is_empty() || template::distinct(templates, *shape, changed))
             || repeats.unproven.iter().any(|(node, count)| !layout.prove_distinct(*node, *count))
             || repeats.unexamined.iter().any(|(start, end)| certain(*start, *end))
     }
@@ -249,6 +273,13 @@ struct Walk<'w> {
 const NESTED_ITEM: u16 = 1 << 15;
 
 impl Walk<'_> {
+    /// Makes ready for walking, whatever was found before.
+    fn begin(&mut self) {
+        self.slots.begin(self.trie.nodes.len(), false);
+        self.repeats.begin();
+        self.frames.clear();
+    }
+
     /// The event's object, if the text is one.
     fn event(&mut self) -> Option<Span> {
         let tokens = self.tokens;

@@ -5,15 +5,21 @@
 //! The grammar is not checked here; strings are: that they end, their escapes, and that they have no control character.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(crate) mod avx512;
 #[cfg(any(test, not(target_arch = "x86_64")))]
-mod scalar;
+pub(crate) mod scalar;
 #[cfg(target_arch = "x86_64")]
-mod sse2;
+pub(crate) mod sse2;
 
 use std::sync::OnceLock;
+
+/// The way of `Dispatch::Portable`.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use scalar::Scalar as Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use sse2::Sse2 as Portable;
 
 /// Bytes that may be read behind the end of a text.
 pub const PADDING: usize = 64;
@@ -26,7 +32,7 @@ pub const DISPATCH_VARIABLE: &str = "HEADWATER_DISPATCH";
 /// A way of finding structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatch {
-    /// AVX-512 with BW, VBMI and VBMI2, and PCLMULQDQ.
+    /// AVX-512 with BW, VL, VBMI and VBMI2, and PCLMULQDQ.
     Avx512,
     /// AVX2, BMI2 and PCLMULQDQ.
     Avx2,
@@ -54,6 +60,7 @@ impl Dispatch {
                 Dispatch::Avx512 => {
                     has!("avx512f")
                         && has!("avx512bw")
+                        && has!("avx512vl")
                         && has!("avx512vbmi")
                         && has!("avx512vbmi2")
                         && has!("pclmulqdq")
@@ -122,6 +129,24 @@ impl<'a> Padded<'a> {
     }
 }
 
+/// The kind of what may be the beginning of a number or a word.
+const SCALAR: u8 = b's';
+
+/// By byte: its kind. Of bytes that have no place in the grammar it is 0.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        kinds[byte] = match byte as u8 {
+            b'{' | b'}' | b'[' | b']' | b':' | b',' | b'"' => byte as u8,
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => SCALAR,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
 /// What one block of 64 bytes has, a bit a byte.
 pub(crate) struct Masks {
     quote: u64,
@@ -148,6 +173,19 @@ pub(crate) trait Instructions {
     /// The machine must have the instructions.
     unsafe fn prefix_xor(bits: u64) -> u64;
 
+    /// Whether the bytes at `text` are those at `label` where `mask` has a bit.
+    /// # Safety
+    /// The machine must have the instructions, and 32 bytes must be readable at both.
+    unsafe fn begins(text: *const u8, label: *const u8, mask: u32) -> bool;
+
+    /// Whether `kinds` is there; otherwise the bytes are looked up one by one.
+    const KINDS: bool = false;
+
+    /// Writes the kind of each byte whose bit is set.
+    /// # Safety
+    /// The machine must have the instructions, 64 bytes must be readable at `block` and writable at `out`.
+    unsafe fn kinds(_block: *const u8, _bits: u64, _out: *mut u8) {}
+
     /// Writes `base` plus the number of each bit that is set; how many.
     /// # Safety
     /// The machine must have the instructions, and 64 positions must be writable at `out`.
@@ -159,6 +197,8 @@ pub(crate) trait Instructions {
 pub struct Structure {
     positions: Vec<u32>,
     count: usize,
+    /// By position, what stands there.
+    kinds: Vec<u8>,
     /// By block of 64 bytes: the backslashes that begin an escape.
     backslashes: Vec<u64>,
     /// Whether any string has an escape.
@@ -178,10 +218,13 @@ impl Structure {
         let bytes = text.text.len();
         if self.positions.capacity() > KEPT_POSITIONS_MAX && bytes < KEPT_POSITIONS_MAX {
             self.positions = Vec::new();
+            self.kinds = Vec::new();
             self.backslashes = Vec::new();
         }
         self.positions.clear();
         self.positions.reserve(bytes + BLOCK + SENTINELS);
+        self.kinds.clear();
+        self.kinds.reserve(bytes + BLOCK);
         self.backslashes.clear();
         self.backslashes.reserve(bytes / BLOCK + 1);
         match dispatch {
@@ -192,12 +235,8 @@ impl Structure {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Dispatch::Avx2 => unsafe { avx2::find(self, text) },
-            // SAFETY: as above; every x86-64 has SSE2.
-            #[cfg(target_arch = "x86_64")]
-            _ => unsafe { self.find_with::<sse2::Sse2>(text) },
             // SAFETY: as above; it uses no instruction that a machine may lack.
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => unsafe { self.find_with::<scalar::Scalar>(text) },
+            _ => unsafe { self.find_with::<Portable>(text) },
         }
     }
 
@@ -207,6 +246,7 @@ impl Structure {
     unsafe fn find_with<I: Instructions>(&mut self, padded: Padded) -> bool {
         let text = padded.text;
         let out = self.positions.as_mut_ptr();
+        let kinds = self.kinds.as_mut_ptr();
         let marks = self.backslashes.as_mut_ptr();
         let mut count = 0;
         let mut carry = Carry::default();
@@ -225,15 +265,26 @@ impl Structure {
                 marks.add(at / BLOCK).write(escapes.starts);
                 seen.escapes |= escapes.starts;
                 let structural = carry.step::<I>(&masks, escapes.escaped, &mut seen, at);
+                if I::KINDS {
+                    I::kinds(text.as_ptr().add(at), structural, kinds.add(count));
+                }
                 count += I::flatten(structural, at as u32, out.add(count));
             }
             at += BLOCK;
         }
-        // SAFETY: `count` positions and as many marks as there are blocks were written; there is room for the sentinels.
+        // SAFETY: `count` positions, which are in the text, as many kinds and as many marks as there are blocks were written; there
+        // is room for the sentinels.
         unsafe {
             for sentinel in 0..SENTINELS {
                 out.add(count + sentinel).write(text.len() as u32);
             }
+            if !I::KINDS {
+                for number in 0..count {
+                    let byte = *text.get_unchecked(*out.add(number) as usize);
+                    kinds.add(number).write(KINDS[byte as usize]);
+                }
+            }
+            self.kinds.set_len(count);
             self.positions.set_len(count + SENTINELS);
             self.backslashes.set_len(text.len().div_ceil(BLOCK));
         }
@@ -278,6 +329,12 @@ impl Structure {
     #[inline(always)]
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// What stands at each position: a bracket, a colon, a comma, a quote, or `SCALAR`.
+    #[inline(always)]
+    pub fn kinds(&self) -> &[u8] {
+        &self.kinds
     }
 
     /// The positions, with the sentinels behind them.
@@ -391,8 +448,11 @@ mod tests {
         let mut structure = Structure::default();
         let padded = Padded::copied(text, &mut space);
         structure.positions.reserve(text.len() + BLOCK + SENTINELS);
+        structure.kinds.reserve(text.len() + BLOCK);
         structure.backslashes.reserve(text.len() / BLOCK + 1);
         let fine = find(&mut structure, padded);
+        let kinds = structure.positions[..structure.count].iter().map(|at| KINDS[text[*at as usize] as usize]);
+        assert!(structure.kinds.iter().copied().eq(kinds));
         (fine, structure.positions[..structure.count].to_vec(), structure.white)
     }
 

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::sse2::write_bits;
 use super::{Instructions, Masks, Padded, Structure};
 
-pub(super) struct Avx2;
+pub(crate) struct Avx2;
 
 /// # Safety
 /// As `Structure::find_with`.
@@ -50,6 +50,14 @@ impl Instructions for Avx2 {
                 inside: u64::MAX,
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn begins(text: *const u8, label: *const u8, mask: u32) -> bool {
+        // SAFETY: the caller holds that the instructions are there and 32 bytes are readable at both.
+        let same = unsafe { _mm256_cmpeq_epi8(_mm256_loadu_si256(text.cast()), _mm256_loadu_si256(label.cast())) };
+        // SAFETY: as above.
+        !unsafe { _mm256_movemask_epi8(same) } as u32 & mask == 0
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::avx2::Avx2;
-use super::{Instructions, Masks, Padded, Structure};
+use super::{Instructions, KINDS, Masks, Padded, Structure};
 
 const OPERATOR: u8 = 1;
 const WHITE: u8 = 2;
@@ -40,17 +40,32 @@ static NUMBERS: [u8; 64] = {
     numbers
 };
 
-struct Avx512;
+pub(crate) struct Avx512;
 
 /// # Safety
 /// As `Structure::find_with`.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,pclmulqdq,bmi1,bmi2,popcnt,lzcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,pclmulqdq,bmi1,bmi2,popcnt,lzcnt")]
 pub(super) unsafe fn find(structure: &mut Structure, text: Padded) -> bool {
     // SAFETY: as the caller holds.
     unsafe { structure.find_with::<Avx512>(text) }
 }
 
 impl Instructions for Avx512 {
+    const KINDS: bool = true;
+
+    #[inline(always)]
+    unsafe fn kinds(block: *const u8, bits: u64, out: *mut u8) {
+        // SAFETY: the caller holds that the instructions are there and 64 bytes are readable and writable; the table has 256 bytes,
+        // of which the upper half is of bytes that are looked up as 0.
+        unsafe {
+            let bytes = _mm512_loadu_si512(block.cast());
+            let low = _mm512_loadu_si512(KINDS.as_ptr().cast());
+            let high_half = _mm512_loadu_si512(KINDS.as_ptr().add(64).cast());
+            let kinds = _mm512_maskz_permutex2var_epi8(!_mm512_movepi8_mask(bytes), low, bytes, high_half);
+            _mm512_storeu_si512(out.cast(), _mm512_maskz_compress_epi8(bits, kinds));
+        }
+    }
+
     #[inline(always)]
     unsafe fn classify(block: *const u8) -> Masks {
         // SAFETY: the caller holds that the instructions are there and 64 bytes are readable; the table has 128 bytes.
@@ -71,6 +86,12 @@ impl Instructions for Avx512 {
                 inside: u64::MAX,
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn begins(text: *const u8, label: *const u8, mask: u32) -> bool {
+        // SAFETY: the caller holds that the instructions are there and 32 bytes are readable at both.
+        unsafe { _mm256_mask_cmpneq_epu8_mask(mask, _mm256_loadu_si256(text.cast()), _mm256_loadu_si256(label.cast())) == 0 }
     }
 
     #[inline(always)]

@@ -2,9 +2,14 @@
 
 use super::{Instructions, Masks};
 
-pub(super) struct Scalar;
+pub(crate) struct Scalar;
 
 impl Instructions for Scalar {
+    unsafe fn begins(text: *const u8, label: *const u8, mask: u32) -> bool {
+        // SAFETY: the caller holds that 32 bytes are readable at both.
+        (0..32).all(|at| mask >> at & 1 == 0 || unsafe { *text.add(at) == *label.add(at) })
+    }
+
     unsafe fn classify(block: *const u8) -> Masks {
         // SAFETY: the caller holds that 64 bytes are readable.
         let bytes = unsafe { block.cast::<[u8; 64]>().read_unaligned() };

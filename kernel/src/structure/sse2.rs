@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::{Instructions, Masks};
 
-pub(super) struct Sse2;
+pub(crate) struct Sse2;
 
 /// Writes `base` plus the number of each bit that is set, eight at a time; how many.
 ///
@@ -27,6 +27,18 @@ pub(super) unsafe fn write_bits(mut bits: u64, base: u32, out: *mut u32) -> usiz
 }
 
 impl Instructions for Sse2 {
+    #[inline(always)]
+    unsafe fn begins(text: *const u8, label: *const u8, mask: u32) -> bool {
+        let half = |at: usize| {
+            // SAFETY: SSE2 is part of x86-64, and the caller holds that 32 bytes are readable at both.
+            unsafe {
+                let (text, label) = (_mm_loadu_si128(text.add(at).cast()), _mm_loadu_si128(label.add(at).cast()));
+                _mm_movemask_epi8(_mm_cmpeq_epi8(text, label)) as u32
+            }
+        };
+        !(half(0) | half(16) << 16) & mask == 0
+    }
+
     #[inline(always)]
     unsafe fn classify(block: *const u8) -> Masks {
         // SAFETY: SSE2 is part of x86-64, and the caller holds that 64 bytes are readable.
