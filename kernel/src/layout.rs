@@ -7,7 +7,7 @@ use crate::structure::{Instructions, Padded, Portable};
 pub const NONE: u32 = u32::MAX;
 /// Objects with more keys, and keys that are longer, are looked up without a guess.
 pub const PLACES_MAX: usize = 256;
-const LABEL_BYTES_MAX: usize = 32;
+pub const LABEL_BYTES_MAX: usize = 32;
 /// Objects that no rule names anything of, but whose keys are remembered all the same.
 const UNNAMED_MAX: usize = 512;
 
@@ -37,7 +37,8 @@ pub struct Label {
 }
 
 impl Label {
-    const NONE: Label = Label { text: [0xFF; LABEL_BYTES_MAX], mask: u32::MAX };
+    /// What no text begins with.
+    pub const NONE: Label = Label { text: [0xFF; LABEL_BYTES_MAX], mask: u32::MAX };
 
     /// None where the text is too long.
     pub fn of(text: &[u8]) -> Label {

@@ -8,7 +8,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{Tokens, Walk, hash};
 use crate::json::{Kind, Span};
-use crate::layout::{Label, NONE};
+use crate::layout::{LABEL_BYTES_MAX, Label, NONE};
 use crate::slots::{Slot, Tag};
 use crate::structure::{Dispatch, Instructions, Portable};
 #[cfg(target_arch = "x86_64")]
@@ -19,7 +19,7 @@ use crate::trie::Trie;
 const TOKENS_MAX: usize = 1024;
 /// With more templates than this, all are forgotten.
 const TEMPLATES_MAX: usize = 1024;
-const PLACES_BITS: u32 = 13;
+const PLACES_BITS: u32 = 12;
 /// Keys that differ from the template's; with more of them the event is walked.
 const CHANGED_MAX: usize = 16;
 /// A template is made only if this many events were found by theirs for each one made, but for the first ones.
@@ -39,10 +39,7 @@ pub struct Templates {
 
 impl Default for Templates {
     fn default() -> Self {
-        let mut templates =
-            Templates { places: Vec::new(), count: 0, labels: Vec::new(), label_numbers: HashMap::new(), credit: CREDIT_MAX };
-        templates.forget();
-        templates
+        Templates { places: Vec::new(), count: 0, labels: Vec::new(), label_numbers: HashMap::new(), credit: CREDIT_MAX }
     }
 }
 
@@ -165,7 +162,6 @@ pub struct Changed {
 impl Templates {
     pub fn forget(&mut self) {
         self.places.clear();
-        self.places.resize_with(1 << PLACES_BITS, || None);
         self.count = 0;
         self.labels.clear();
         self.label_numbers.clear();
@@ -175,17 +171,20 @@ impl Templates {
     #[inline(always)]
     fn find(&self, tokens: &[u8], hash: u64) -> Option<usize> {
         let same = |place: usize| {
-            self.places[place].as_ref().is_some_and(|template| template.hash == hash && template.parts().tokens == tokens)
+            let template = self.places.get(place).and_then(Option::as_ref);
+            template.is_some_and(|template| template.hash == hash && template.parts().tokens == tokens)
         };
         let place = place_of(hash);
         if same(place) { Some(place) } else { same(place ^ 1).then_some(place ^ 1) }
     }
 
+    /// The number of a label. All that are too long to be compared have one, which no text begins with.
     fn label(&mut self, text: &[u8]) -> u32 {
+        let text = if text.len() > LABEL_BYTES_MAX { &[] } else { text };
         if let Some(known) = self.label_numbers.get(text) {
             return *known;
         }
-        self.labels.push(Label::of(text));
+        self.labels.push(if text.is_empty() { Label::NONE } else { Label::of(text) });
         self.label_numbers.insert(text.to_vec(), self.labels.len() as u32 - 1);
         self.labels.len() as u32 - 1
     }
@@ -455,6 +454,7 @@ impl Templates {
         if self.count >= TEMPLATES_MAX {
             self.forget();
         }
+        self.places.resize_with(1 << PLACES_BITS, || None);
         let mut maker = Maker::new(self, trie, tokens);
         if maker.nested(0, 0, 0).is_none() {
             return;
