@@ -233,26 +233,15 @@ fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
         builder.add(filter);
     }
     let (trie, nodes_of) = Trie::new(&paths, &linker.readings, &linker.shapes);
-    let usual = |node: u32| match linker.nodes[node as usize] {
-        Node::Reading(number) => {
-            let reading = linker.readings[number as usize];
-            // Messages are not scanned for slots.
-            let usual = if formats.input.is_some() { 0 } else { linker.shapes.list[reading.shape as usize].usual() };
-            Source { slot: nodes_of[reading.path as usize], usual }
-        }
-        _ => Source::default(),
-    };
-    let index = builder.build(&linker, usual);
-    let (rows, made) = Rows::new(&linker, &nodes_of, formats.input.is_some());
+    let messages = formats.input.is_some();
+    let index = builder.build(&linker, |node| linker.source(node, &nodes_of, messages));
+    let (rows, made) = Rows::new(&linker, &nodes_of, messages);
     let outputs =
         linked.iter_mut().filter_map(|rule| if let Output::Row { row, .. } = &mut rule.output { Some(row) } else { None });
     for (row, made) in outputs.zip(made) {
         *row = made;
     }
-    let mut readings_of = vec![Vec::new(); trie.nodes.len()];
-    for (number, reading) in linker.readings.iter().enumerate() {
-        readings_of[nodes_of[reading.path as usize] as usize].push((number as u32, *reading));
-    }
+    let readings_of = linker.readings_of(&nodes_of, trie.nodes.len());
     let input = formats.input.map(|descriptor| linker.input(descriptor, &trie, &readings_of, filters, rules, &mut linked));
     let messages = linker.message_rows(&encodings, input.as_ref(), rules, &mut linked, rows.pieces());
     linker.shapes.finish();
@@ -486,6 +475,23 @@ impl<'p> Linker<'p> {
         }
         let texts: BTreeSet<&str> = values.iter().filter_map(|value| self.text(*value)).collect();
         if texts.is_empty() { Set::Values(values) } else { Set::Texts(KeyTable::new(texts.into_iter())) }
+    }
+
+    /// By node of the trie: the readings of its path.
+    fn readings_of(&self, nodes_of: &[u32], nodes: usize) -> Vec<Vec<(u32, Reading)>> {
+        let mut readings_of = vec![Vec::new(); nodes];
+        for (number, reading) in self.readings.iter().enumerate() {
+            readings_of[nodes_of[reading.path as usize] as usize].push((number as u32, *reading));
+        }
+        readings_of
+    }
+
+    /// Where the value of a node stands, if it is a field. Events that are `messages` have no slots.
+    fn source(&self, node: u32, nodes_of: &[u32], messages: bool) -> Source {
+        let Node::Reading(number) = self.nodes[node as usize] else { return Source::default() };
+        let reading = self.readings[number as usize];
+        let usual = if messages { 0 } else { self.shapes.list[reading.shape as usize].usual() };
+        Source { slot: nodes_of[reading.path as usize], usual }
     }
 
     pub fn constant(&self, node: u32) -> Option<Value> {
