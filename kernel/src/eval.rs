@@ -9,6 +9,7 @@ use crate::op::Op;
 use crate::protobuf::run::Walked;
 use crate::read::{Flags, Reader, Shape};
 use crate::slots::{Slot, Slots, Tag};
+use crate::udf::Answers;
 use crate::value::{Packed, Place, Text, Texts, Value};
 
 /// What is kept while events run: made once for a batch, and valid for one event where an epoch says so.
@@ -32,6 +33,8 @@ pub struct Memory {
     pub messages: Walked,
     /// The operation that failed first since this was last cleared.
     pub failed: Option<Op>,
+    /// What Python functions gave, where any is called.
+    pub udf: Option<Box<Answers>>,
 }
 
 #[derive(Clone, Copy)]
@@ -203,6 +206,7 @@ impl<'a> Evaluation<'a> {
             Op::MakeTimestamp if arguments.len() > 1 => self.make_timestamp(arguments),
             Op::Greatest => self.extreme(arguments, Ordering::Greater),
             Op::Least => self.extreme(arguments, Ordering::Less),
+            Op::Udf => self.udf(call, arguments),
             _ => self.strict(call, arguments),
         }
     }

@@ -1,7 +1,7 @@
 //! A small table of keys, asked once for every key of an event.
 
 /// Finds a key's number. Keys of up to 16 bytes are told apart by two words, without comparing bytes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct KeyTable {
     /// Number + 1 of the key; 0 where the place is free. A power of two, at most half full.
     places: Vec<u32>,
@@ -9,7 +9,7 @@ pub struct KeyTable {
     keys: Vec<Key>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Key {
     words: (u64, u64),
     text: Box<[u8]>,

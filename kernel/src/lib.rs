@@ -40,6 +40,7 @@ pub mod structure;
 mod times;
 pub mod trie;
 pub mod types;
+pub mod udf;
 pub mod value;
 
 #[cfg(feature = "python")]

@@ -21,6 +21,7 @@ use crate::read::Shapes;
 use crate::row::{Row, Rows};
 use crate::trie::Trie;
 use crate::types::Type;
+use crate::udf::{Calls, Udfs};
 use crate::value::{Place, Text, Value};
 
 /// An expression of a program. Arguments of a call stand before it.
@@ -146,6 +147,8 @@ pub struct Program {
     pub encodings: Vec<Option<Encoding>>,
     /// The rows of these.
     pub messages: protobuf::row::Rows,
+    /// What Python functions need, if any rule calls one.
+    pub udfs: Option<Box<Udfs>>,
 }
 
 /// What is not JSON.
@@ -172,7 +175,11 @@ impl Program {
     pub fn link_formats(rules: &[Vec<u8>], formats: Formats) -> Result<Program, String> {
         // Expressions may be nested as deep as `physical::DEPTH_MAX`, which the caller's stack need not bear.
         std::thread::scope(|scope| {
-            let work = || link(&parse(scope, rules)?, formats);
+            let work = || {
+                let rules = parse(scope, rules)?;
+                let scout = Formats { input: formats.input.clone(), ..Formats::default() };
+                Udfs::link(&rules, link(&rules, formats)?, scout)
+            };
             joined(std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work))
         })
     }
@@ -200,7 +207,7 @@ fn joined<T>(thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<T,
     done.unwrap_or_else(|_| Err("linking failed unexpectedly".to_owned()))
 }
 
-fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
+pub fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
     let mut names = std::collections::HashSet::new();
     if let Some(twice) = rules.iter().find(|rule| !names.insert(&rule.name)) {
         return Err(format!("rule `{}`: another rule has the same name", twice.name));
@@ -220,16 +227,18 @@ fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
     let mut filters = Vec::new();
     for rule in rules {
         let filter = rule.filter.as_ref().map(|filter| linker.expression(filter));
+        let deferred = rule.deferred.as_ref().map(|filter| linker.expression(filter));
         let dataset = datasets.partition_point(|name| *name < rule.into) as u32;
         let output = match &rule.select {
             Select::Columns(columns) if encodings[dataset as usize].is_some() => linker.message_output(columns),
             select => linker.output(select),
         };
+        linker.note_udfs(deferred, &rule.select);
         if let Some(refused) = linker.refused.take() {
             return Err(format!("rule `{}`: {refused}", rule.name));
         }
         linked.push(LinkedRule { name: rule.name.clone(), dataset, output, needs: Vec::new(), passes_whole: false });
-        filters.extend(filter);
+        filters.extend(filter.into_iter().chain(deferred));
         builder.add(filter);
     }
     let (trie, nodes_of) = Trie::new(&paths, &linker.readings, &linker.shapes);
@@ -265,11 +274,13 @@ fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
         input,
         encodings,
         messages,
+        udfs: linker.udfs.finish(),
     })
 }
 
 fn paths_of(rule: &Rule, paths: &mut BTreeSet<Vec<String>>) {
-    let mut pending: Vec<&Expression> = rule.select.columns().iter().map(|(_, value)| value).chain(&rule.filter).collect();
+    let columns = rule.select.columns().iter().map(|(_, value)| value);
+    let mut pending: Vec<&Expression> = columns.chain(&rule.filter).chain(&rule.deferred).collect();
     while let Some(expression) = pending.pop() {
         match expression {
             Expression::Field { path, .. } => {
@@ -300,6 +311,7 @@ pub struct Linker<'p> {
     pub may_fail: Vec<bool>,
     /// By rule that selects columns: what its rows are made of.
     pub rows: Vec<Vec<Part>>,
+    pub udfs: Calls,
     pub arguments: Vec<u32>,
     pub readings: Vec<Reading>,
     patterns: Vec<Pattern>,
@@ -307,7 +319,7 @@ pub struct Linker<'p> {
     regexps: Vec<Regexp>,
     regexp_numbers: HashMap<(String, Flags, Use), u32>,
     /// Why the rule that is being linked is refused.
-    refused: Option<String>,
+    pub refused: Option<String>,
     pub sets: Vec<Set>,
     pub texts: Vec<u8>,
 }
@@ -322,6 +334,7 @@ impl<'p> Linker<'p> {
             can_fail: Vec::new(),
             may_fail: Vec::new(),
             rows: Vec::new(),
+            udfs: Calls::default(),
             arguments: Vec::new(),
             readings: Vec::new(),
             patterns: Vec::new(),
@@ -413,7 +426,11 @@ impl<'p> Linker<'p> {
         let may_fail = fails || nodes.iter().any(|node| self.may_fail[*node as usize]);
         let first = self.arguments.len() as u32;
         self.arguments.extend_from_slice(nodes);
-        let (count, extra) = (nodes.len() as u32, self.extra(op, nodes.clone().as_slice(), arguments));
+        let extra = match op {
+            Op::Udf => self.udf_call(kind, arguments),
+            _ => self.extra(op, nodes.clone().as_slice(), arguments),
+        };
+        let count = nodes.len() as u32;
         let from = kinds.first().map_or(0, |kind| self.shapes.of(kind));
         self.add(key, Node::Call(Call { op, shape, from, first, count, extra }), can_fail, may_fail)
     }

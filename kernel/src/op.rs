@@ -1,6 +1,7 @@
 //! The operations of physical rules: their names, what they take, and whether they can fail.
 
 use crate::types::Type;
+use crate::udf;
 
 macro_rules! operations {
     ($($variant:ident $name:literal)*) => {
@@ -36,6 +37,7 @@ operations! {
     SplitPart "split_part" StringSplit "string_split" Md5 "md5" Md5NumberLower "md5_number_lower"
     Abs "abs" Round "round" Floor "floor" Ceil "ceil" Greatest "greatest" Least "least"
     StructGet "struct_get" ListGet "list_get" ListContains "list_contains" ListSlice "list_slice"
+    Udf "udf"
 }
 
 impl Op {
@@ -85,6 +87,7 @@ impl Op {
             Op::StartsWith | Op::Contains => (count == 2 && all(&Varchar) && gives(&Boolean), "VARCHAR, VARCHAR → BOOLEAN"),
             Op::StructGet => (count == 2 && arguments[1] == &Varchar, "struct, name → the type of that field"),
             Op::ListGet => (count == 2 && check_list_get(result, arguments), "list, BIGINT → the type of its items"),
+            Op::Udf => (udf::check_types(result, arguments), "name, marks and what Python functions take → what they give"),
             _ => self.check_function(result, arguments),
         };
         if ok { Ok(()) } else { Err(valid) }
@@ -172,7 +175,7 @@ impl Op {
     pub fn can_fail(self, result: &Type, arguments: &[&Type]) -> bool {
         match self {
             Op::Add | Op::Sub | Op::Mul | Op::Mod | Op::Neg | Op::Abs => *result == Type::BigInt,
-            Op::IntDiv | Op::Substring => true,
+            Op::IntDiv | Op::Substring | Op::Udf => true,
             Op::EpochMs | Op::MakeTimestamp | Op::DateTrunc | Op::AddInterval | Op::TimeBucket => *result == Type::Timestamp,
             Op::Round => arguments.len() > 1,
             Op::Md5NumberLower => arguments.len() > 1,

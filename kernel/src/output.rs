@@ -3,6 +3,7 @@
 use crate::eval::Evaluation;
 use crate::json::{self, Span};
 use crate::link::{Column, LinkedRule, Output};
+use crate::op::Op;
 use crate::project;
 use crate::read::key_is;
 use crate::record::{RecordError, RecordRef};
@@ -61,6 +62,9 @@ impl Run<'_> {
                     Stop::Failed(Failed { column, op }) => {
                         counts.failed += 1;
                         self.batch.failures.push(Failure { position: event.position, rule: number, column, op });
+                        if op == Op::Udf {
+                            self.note_reason(number, column, event);
+                        }
                     }
                     Stop::Record(error) => self.error = self.error.or(Some(error)),
                 }

@@ -11,6 +11,7 @@ use crate::functions::timestamp;
 use crate::json::{self, Cursor};
 use crate::op::Op;
 use crate::types::Type;
+use crate::udf;
 
 /// The only format that this reader knows.
 const FORMAT: u64 = 1;
@@ -25,6 +26,8 @@ pub struct Rule {
     pub from: String,
     pub into: String,
     pub filter: Option<Expression>,
+    /// What of the WHERE calls Python functions: looked at only where `filter` is TRUE.
+    pub deferred: Option<Expression>,
     pub select: Select,
 }
 
@@ -135,7 +138,9 @@ fn parse_named(rule: &Json, name: &str) -> Result<Rule, String> {
     if let Some(kind) = filter.as_ref().map(Expression::kind).filter(|kind| !kind.fits(&Type::Boolean)) {
         return Err(format!("where: its type is {kind}; valid is BOOLEAN"));
     }
-    Ok(Rule { name: name.to_owned(), from: text("from")?, into: text("into")?, filter, select: select(&rule["select"])? })
+    let (filter, deferred) = filter.map_or((None, None), udf::split);
+    let (from, into) = (text("from")?, text("into")?);
+    Ok(Rule { name: name.to_owned(), from, into, filter, deferred, select: select(&rule["select"])? })
 }
 
 fn select(select: &Json) -> Result<Select, String> {
@@ -244,6 +249,7 @@ fn call(op: Op, kind: Type, stored: &[Json], depth: usize) -> Result<Expression,
             regexp_of(op, &arguments)?;
         }
         Op::StructGet => check_struct_get(&kind, &kinds[0], &arguments[1])?,
+        Op::Udf => udf::check_call(&arguments)?,
         _ => {}
     }
     Ok(Expression::Call { op, kind, arguments })

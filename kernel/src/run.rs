@@ -86,6 +86,8 @@ pub struct Batch {
     pub fields: Vec<(u32, FieldCounts)>,
     pub rejects: Vec<Reject>,
     pub failures: Vec<Failure>,
+    /// By place in `failures`: why a Python function failed.
+    pub reasons: Vec<(usize, String)>,
 }
 
 /// Memory for running, kept from batch to batch.
@@ -151,8 +153,11 @@ pub struct State {
 
 /// NDJSON: blank lines are passed over but numbered. Messages, where these are the program's input.
 pub fn run_lines(program: &Program, pool: &Pool, batch: &[u8]) -> Batch {
-    let mut run = Run::new(program, pool);
-    if program.input.is_some() {
+    lines(Run::new(program, pool), batch)
+}
+
+pub fn lines(mut run: Run, batch: &[u8]) -> Batch {
+    if run.program.input.is_some() {
         return run_messages(run, batch);
     }
     let mut start = 0;
@@ -165,9 +170,12 @@ pub fn run_lines(program: &Program, pool: &Pool, batch: &[u8]) -> Batch {
 }
 
 /// One event an item.
-pub fn run_items(program: &Program, pool: &Pool, items: &[&[u8]]) -> Batch {
-    let mut run = Run::new(program, pool);
-    for (index, item) in items.iter().enumerate() {
+pub fn run_items(program: &Program, pool: &Pool, list: &[&[u8]]) -> Batch {
+    items(Run::new(program, pool), list)
+}
+
+pub fn items(mut run: Run, list: &[&[u8]]) -> Batch {
+    for (index, item) in list.iter().enumerate() {
         run.event(Position { index, start: 0, end: item.len() }, item, Frame::Item);
     }
     run.finish()
@@ -184,7 +192,10 @@ pub struct Origin<'a> {
 
 /// A batch of records; outputs are batches of records.
 pub fn run_records(program: &Program, pool: &Pool, batch: &[u8], origin: Origin) -> Result<Batch, RecordError> {
-    let mut run = Run::new(program, pool);
+    records(Run::new(program, pool), batch, origin)
+}
+
+pub fn records(mut run: Run, batch: &[u8], origin: Origin) -> Result<Batch, RecordError> {
     let mut at = 0;
     let mut index = 0;
     while at < batch.len() {
@@ -214,6 +225,8 @@ pub struct Run<'p> {
     pub state: State,
     pub batch: Batch,
     pub error: Option<RecordError>,
+    /// How many rules wait for answers of Python functions, while it is found out which are asked for.
+    pub waiting: u64,
 }
 
 /// What an event stands in.
@@ -255,7 +268,7 @@ pub struct Whole<'e> {
 }
 
 impl<'p> Run<'p> {
-    fn new(program: &'p Program, pool: &'p Pool) -> Self {
+    pub fn new(program: &'p Program, pool: &'p Pool) -> Self {
         let mut state = pool.take();
         state.fields.resize(program.paths.len(), FieldCounts::default());
         state.rules.resize(program.rules.len(), RuleCounts::default());
@@ -263,11 +276,12 @@ impl<'p> Run<'p> {
         state.outputs = pool.outputs.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
         state.outputs.begin(program.datasets.len());
         state.operands.resize(program.index.blocks.operands.len(), condition::Known::default());
-        Run { program, pool, dispatch: Dispatch::of_machine(), state, batch: Batch::default(), error: None }
+        Run { program, pool, dispatch: Dispatch::of_machine(), state, batch: Batch::default(), error: None, waiting: 0 }
     }
 
     pub fn finish(mut self) -> Batch {
         let state = &mut self.state;
+        state.memory.udf = None;
         let counted = state.rules.iter_mut().enumerate().filter(|(_, counts)| **counts != RuleCounts::default());
         self.batch.rules = counted.map(|(rule, counts)| (rule as u32, std::mem::take(counts))).collect();
         let counted = state.fields.iter_mut().enumerate().filter(|(_, counts)| **counts != FieldCounts::default());
@@ -278,7 +292,7 @@ impl<'p> Run<'p> {
     }
 
     /// The event at this position of a batch or item.
-    fn event(&mut self, position: Position, batch: &[u8], frame: Frame) {
+    pub fn event(&mut self, position: Position, batch: &[u8], frame: Frame) {
         if self.program.input.is_some() {
             return self.message(position, batch, frame);
         }
@@ -347,7 +361,11 @@ impl<'p> Run<'p> {
         self.find(event.text);
         let mut matched = std::mem::take(&mut self.state.matched);
         matched.sort_unstable();
+        let calls = self.program.udfs.is_some();
         for &rule in &matched {
+            if calls && !self.holds(rule, &event) {
+                continue;
+            }
             self.output(rule, &event);
         }
         matched.clear();

@@ -11,6 +11,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -68,6 +69,7 @@ class Page:
         self.directory = directory
         self.output = ""
         self.sources: dict[str, object] = {}
+        self.udfs: Any = None
         self.server: subprocess.Popen[bytes] | None = None
         self.port = 8080
         self.environment = os.environ | {
@@ -129,7 +131,7 @@ class Page:
     def run_sql(self, block: Block) -> None:
         from headwater.rules import compile_sql
 
-        compiled = compile_sql(block.text, f"{block.page}", self.sources)
+        compiled = compile_sql(block.text, f"{block.page}", self.sources, self.udfs)
         errors = [str(finding) for finding in compiled.findings if finding.severity == "error"]
         assert not errors, f"{block.place}:\n" + "\n".join(errors)
         assert compiled.rules, f"{block.place}: no rule in it"
@@ -145,7 +147,8 @@ class Page:
         if name:
             self.sources = {name: source_from_file(name, path)}
         else:
-            self.sources = dict(project.compile(project.load(path)).sources)
+            draft = project.compile(project.load(path))
+            self.sources, self.udfs = dict(draft.sources), draft.udfs
 
     def up(self, block: Block) -> None:
         """Starts `headwater up` on a free port; blocks that name port 8080 reach it there."""

@@ -243,3 +243,104 @@ def test_it_is_idle_when_nothing_comes(start: Callable[..., Up]) -> None:
     before = cpu_s()
     time.sleep(2)
     assert cpu_s() - before < 0.2
+
+
+UDF = """
+import headwater
+
+@headwater.udf
+def score(amount: list[float]) -> list[float]:
+    return [100 / each for each in amount]
+"""
+STUCK = """
+import re
+
+import headwater
+
+@headwater.udf
+def stuck(amount: list[float]) -> list[bool]:
+    return [bool(re.match(r"(a+)+b", "a" * 60)) if each == 99 else True for each in amount]
+"""
+UDF_RULES = """
+-- rule: scores
+INSERT INTO scores SELECT event_id AS id, score(properties.amount) AS score FROM app_events WHERE event = 'order_paid';
+-- rule: gates
+INSERT INTO gates SELECT event_id AS id FROM app_events WHERE event = 'order_paid' AND stuck(properties.amount);
+"""
+
+
+@pytest.fixture
+def with_functions(project: Path) -> Path:
+    """The project with Python functions, one of which can run for ever where no Python runs."""
+    (project / "headwater.toml").write_text((project / "headwater.toml").read_text() + "udf_batch_ms_max = 2000\n")
+    (project / "udfs").mkdir()
+    (project / "udfs" / "score.py").write_text(UDF)
+    (project / "udfs" / "stuck.py").write_text(STUCK)
+    (project / "rules" / "udfs.sql").write_text(UDF_RULES)
+    return project
+
+
+def paid(number: int, amount: float) -> dict[str, Any]:
+    return {"event": "order_paid", "event_id": f"e{number}", "properties": {"order_id": f"o{number}", "amount": amount}}
+
+
+def scores(up: Up) -> dict[str, float]:
+    return {row["id"]: row["score"] for row in up.rows("scores")}
+
+
+def letters(up: Up) -> list[dict[str, Any]]:
+    return [row for row in up.rows("dead_letters") if row["reason"] == "rule_failed"]
+
+
+def test_rows_dead_letters_edits_and_a_runaway(with_functions: Path, start: Callable[..., Up]) -> None:
+    up, file = start(), with_functions / "udfs" / "score.py"
+    up.report(paid(1, 4.0), paid(2, 0.0), paid(3, 5.0))
+    until(lambda: scores(up) == {"e1": 25.0, "e3": 20.0} and letters(up), "the first rows")
+    (letter,) = letters(up)
+    assert (letter["rule"], letter["column"], letter["detail"]) == ("scores", "score", "udf score: ZeroDivisionError")
+    assert letter["error"] == "ZeroDivisionError: float division by zero"
+    status = up.status()
+    assert status["etl"]["functions"]["score"]["rows"] >= 3
+    shown = next(one for one in status["dead_letters"] if one.get("rule") == "scores")
+    assert "error" not in shown
+
+    file.write_text(UDF.replace("100 / each", "1000 / each"))
+    until(lambda: up.status()["snapshot"]["number"] == 2, "the edit")
+    up.report(paid(4, 4.0))
+    until(lambda: scores(up).get("e4") == 250.0, "a row of the edited function")
+
+    file.write_text("import no_such\n" + UDF)
+    refused = until(lambda: up.status()["snapshot"]["refused"], "the refusal")
+    assert "udfs/score.py:1:1: error: the file cannot be run: ModuleNotFoundError: No module named 'no_such'" in refused
+    up.report(paid(5, 5.0))
+    until(lambda: scores(up).get("e5") == 200.0, "a row of the last good function")
+    file.write_text(UDF)
+    until(lambda: up.status()["snapshot"]["refused"] is None, "the repair")
+
+    up.report(paid(6, 99.0))
+    status = until(lambda: (found := up.status())["etl"]["functions"]["stuck"]["disabled"] and found, "the runaway", 30)
+    assert any("the function stuck is disabled: it took longer than 2000 ms" in error for error in status["errors"])
+    until(lambda: "e6" in scores(up), "the other rule of that event")
+    assert "e6" not in {row["id"] for row in up.rows("gates")}
+    assert "the function stuck is disabled" in up.errors.read_text()
+    (with_functions / "udfs" / "stuck.py").write_text(STUCK.replace("== 99", "== 98"))
+    until(lambda: up.status()["etl"]["functions"]["stuck"]["disabled"] is None, "the repair of the runaway")
+    up.report(paid(7, 99.0))
+    until(lambda: "e7" in {row["id"] for row in up.rows("gates")}, "a row of the repaired function")
+    status = up.status()
+    check_balances(status)
+    assert status["errors"] == []
+    assert up.stop() == 0
+    log = up.errors.read_text()
+    assert "ZeroDivisionError" not in log
+    assert json.dumps("e2") not in log
+
+
+def test_a_restart_runs_the_functions_of_the_last_snapshot(with_functions: Path, start: Callable[..., Up]) -> None:
+    assert start().stop() == 0
+    (with_functions / "udfs" / "score.py").write_text("def\n")
+    again = start()
+    again.report(paid(1, 4.0))
+    until(lambda: scores(again) == {"e1": 25.0}, "a row after the restart")
+    assert "not Python" in again.status()["snapshot"]["refused"]
+    assert again.stop() == 0

@@ -56,11 +56,11 @@ def all_of(program: Any, result: Any) -> dict[str, Any]:
     }
 
 
-def differences(rules: list[bytes], batch: bytes | list[bytes]) -> list[str]:
-    """What the kernel says otherwise than the reference, one line each."""
+def differences(rules: list[bytes], batch: bytes | list[bytes], udfs: Any = None) -> list[str]:
+    """What the kernel says otherwise than the reference, one line each. Rules may call the functions of ``udfs``."""
     said = []
     for engine in ("reference", "kernel"):
-        program = ENGINES[engine](rules)
+        program = ENGINES[engine](rules, udfs)
         said.append({"names": program.rule_names, "paths": program.field_paths, **all_of(program, program.run(batch))})
     reference, kernel = said
     return [

@@ -89,7 +89,7 @@ pub enum Meaning {
     Timestamp,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireField {
     pub number: u32,
     pub kind: Kind,
@@ -107,7 +107,7 @@ pub struct WireField {
     pub values: Vec<(i32, Vec<u8>)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WireStruct {
     pub fields: Vec<WireField>,
     pub meaning: Meaning,
@@ -132,7 +132,7 @@ impl WireStruct {
 }
 
 /// The messages of a dataset; the first one is an event or row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Descriptor {
     pub structs: Vec<WireStruct>,
 }

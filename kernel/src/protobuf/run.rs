@@ -135,6 +135,9 @@ impl Run<'_> {
             }
             let values = if scratch.is_empty() { event.values } else { &scratch };
             let mut event = Event { values, ..event };
+            if self.program.udfs.is_some() && !self.holds(rule, &event) {
+                continue;
+            }
             if matches!(linked.output, Output::Star { .. }) && !linked.passes_whole {
                 if decoded.is_empty() {
                     // It was walked, so it is a message.

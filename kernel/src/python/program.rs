@@ -11,8 +11,9 @@ use super::apart::apart;
 use super::result::BatchResult;
 use crate::link::{Formats, Program};
 use crate::protobuf::Descriptor;
-use crate::run::{self, Origin, Pool};
+use crate::run::{self, Origin, Pool, Run};
 use crate::structure::Dispatch;
+use crate::udf::{Answers, Scouting, Source};
 
 /// The way in which this process finds the structure of events.
 #[pyfunction]
@@ -24,20 +25,52 @@ pub fn dispatch() -> &'static str {
 pub struct Linked {
     pub program: Program,
     pub pool: Pool,
+    /// Of the rules that call Python functions, by themselves.
+    scout_pool: Pool,
 }
 
 #[pyclass(name = "Program", module = "headwater.kernel._native", frozen)]
 pub struct PyProgram {
     pub linked: Arc<Linked>,
+    /// What calls Python functions.
+    udfs: Option<Py<PyAny>>,
+}
+
+impl PyProgram {
+    /// What the calls give that a batch asks for; none where no rule calls a function. Each function is called once a round.
+    fn answers(&self, py: Python<'_>, source: Source) -> PyResult<Option<Box<Answers>>> {
+        let Linked { program, scout_pool, .. } = &*self.linked;
+        let (Some(udfs), Some(functions)) = (&program.udfs, &self.udfs) else { return Ok(None) };
+        let mut scouting =
+            apart(py, || Scouting::new(udfs, scout_pool, source))?.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let mut batch = None;
+        loop {
+            let requests = apart(py, || scouting.round(source))?;
+            if requests.is_empty() {
+                return Ok(Some(scouting.finish()));
+            }
+            let batch = match &batch {
+                Some(batch) => batch,
+                None => batch.insert(functions.bind(py).call_method0("batch")?),
+            };
+            for request in requests {
+                let columns = PyBytes::new(py, &request.columns);
+                let answer = batch.call1((scouting.name(&request), request.rows(), columns))?.cast_into::<PyBytes>()?;
+                let bytes = answer.as_bytes();
+                apart(py, || scouting.answer(&request, bytes))?;
+            }
+        }
+    }
 }
 
 #[pymethods]
 impl PyProgram {
     #[new]
-    #[pyo3(signature = (rules, *, input = None, outputs = None))]
+    #[pyo3(signature = (rules, udfs = None, *, input = None, outputs = None))]
     fn new(
         py: Python<'_>,
         rules: Vec<Vec<u8>>,
+        udfs: Option<Py<PyAny>>,
         input: Option<Vec<u8>>,
         outputs: Option<HashMap<String, Vec<u8>>>,
     ) -> PyResult<Self> {
@@ -48,7 +81,11 @@ impl PyProgram {
             Program::link_formats(&rules, Formats { input, outputs })
         };
         let program = apart(py, link)?.map_err(PyValueError::new_err)?;
-        Ok(PyProgram { linked: Arc::new(Linked { program, pool: Pool::default() }) })
+        if let (Some(called), None) = (&program.udfs, &udfs) {
+            let names = called.functions.join(", ");
+            return Err(PyValueError::new_err(format!("rules call the functions {names}, and no functions are given")));
+        }
+        Ok(PyProgram { linked: Arc::new(Linked { program, pool: Pool::default(), scout_pool: Pool::default() }), udfs })
     }
 
     #[getter]
@@ -67,14 +104,16 @@ impl PyProgram {
     }
 
     fn run(&self, py: Python<'_>, batch: &Bound<'_, PyAny>) -> PyResult<BatchResult> {
-        let Linked { program, pool } = &*self.linked;
+        let Linked { program, pool, .. } = &*self.linked;
         let (ran, input) = if let Ok(batch) = batch.cast::<PyBytes>() {
             let lines = batch.as_bytes();
-            (apart(py, || run::run_lines(program, pool, lines))?, Some(batch.clone().unbind()))
+            let answers = self.answers(py, Source::Lines(lines))?;
+            (apart(py, || run::lines(Run::new(program, pool).given(answers), lines))?, Some(batch.clone().unbind()))
         } else if let Ok(list) = batch.cast::<PyList>() {
             let held: Vec<Bound<'_, PyBytes>> = list.iter().map(|item| item.cast_into::<PyBytes>()).collect::<Result<_, _>>()?;
             let items: Vec<&[u8]> = held.iter().map(|item| item.as_bytes()).collect();
-            (apart(py, || run::run_items(program, pool, &items))?, None)
+            let answers = self.answers(py, Source::Items(&items))?;
+            (apart(py, || run::items(Run::new(program, pool).given(answers), &items))?, None)
         } else {
             let given = batch.get_type().name()?;
             return Err(PyTypeError::new_err(format!("a batch is bytes (NDJSON) or a list of bytes, not {given}")));
@@ -91,10 +130,11 @@ impl PyProgram {
         first_offset: u64,
         snapshot: u32,
     ) -> PyResult<BatchResult> {
-        let Linked { program, pool } = &*self.linked;
+        let Linked { program, pool, .. } = &*self.linked;
         let origin = Origin { topic, partition, first_offset, snapshot };
         let batch = records.as_bytes();
-        let ran = apart(py, || run::run_records(program, pool, batch, origin))?;
+        let answers = self.answers(py, Source::Records(batch))?;
+        let ran = apart(py, || run::records(Run::new(program, pool).given(answers), batch, origin))?;
         let ran = ran.map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(BatchResult::new(&self.linked, ran, Some(records.clone().unbind())))
     }

@@ -19,7 +19,7 @@ pub struct BatchResult {
 }
 
 type Rejects = Vec<(usize, usize, usize, &'static str, usize)>;
-type Failures<'a> = Vec<(usize, usize, usize, u32, &'a str, &'static str)>;
+type Failures<'a> = Vec<(usize, usize, usize, u32, &'a str, &'a str)>;
 
 impl BatchResult {
     pub fn new(linked: &Arc<Linked>, batch: Batch, input: Option<Py<PyBytes>>) -> Self {
@@ -117,6 +117,10 @@ impl BatchResult {
             let column = self.linked.program.rules[each.rule as usize].output.column(each.column);
             (each.position.index, each.position.start, each.position.end, each.rule, column, each.op.name())
         };
-        failures.map(row).collect()
+        let mut rows: Failures = failures.map(row).collect();
+        for (number, reason) in &self.batch.reasons {
+            rows[*number].5 = reason;
+        }
+        rows
     }
 }

@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from headwater.cli.named_files import named_files, sources
+from headwater.cli.udf_files import Udfs, running, udf_set
 from headwater.core import limits
 from headwater.core.dataset import SourceSchema
 from headwater.core.errors import InputError, LinkError, ProjectError
+from headwater.core.udf import UdfSet
 from headwater.measure import kernel, workload
 from headwater.measure.formats import formats
 from headwater.registry.json_schema import source_from_json_schema
@@ -46,6 +48,7 @@ def bench(
     events: Annotated[Path | None, typer.Option(metavar="FILE", help="Your own events, NDJSON; needs --schema.")] = None,
     rules_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Your own rules, SQL; needs --schema.")] = None,
     schema: Annotated[str | None, typer.Option(metavar="NAME=FILE", help="The JSON Schema of your own events.")] = None,
+    udfs: Udfs = None,
     runs: Annotated[int, typer.Option(min=1, max=1000, help="How many runs the median is of.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.0, max=3600.0, help="CPU seconds of a run.")] = 1.0,
     json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
@@ -60,14 +63,17 @@ def bench(
         raise typer.BadParameter(
             "--events, --rules-file and --schema go together: your own events, rules over them, their schema"
         )
+    functions = udf_set(udfs)
     known = sources(named_files("--schema", [schema])) if schema else {"app_events": _workload_source()}
-    compiled = _own(rules_file, known) if rules_file else compile_sql(workload.rules(rules), "workload.sql", known)
+    compiled = _own(rules_file, known, functions) if rules_file else compile_sql(workload.rules(rules), "workload.sql", known)
     batches = _read(events) if events else list(workload.batches(workload.events(EVENTS, EVENTS_SEED), kernel.BATCH_EVENTS))
     stored = [rule.canonical() for rule in compiled.rules]
     made = formats(compiled, next(iter(known.values()))) if encoding is Encoding.PROTOBUF else None
-    with _progress(runs, quiet=json) as progress:
+    with running(functions) as host, _progress(runs, quiet=json) as progress:
         try:
-            measured = kernel.measure(stored, batches, runs=runs, seconds=seconds, formats=made, progress=progress)
+            measured = kernel.measure(
+                stored, batches, runs=runs, seconds=seconds, formats=made, progress=progress, functions=host
+            )
         except ValueError as error:
             raise LinkError(str(error)) from None
     if json:
@@ -80,12 +86,12 @@ def _workload_source() -> SourceSchema:
     return source_from_json_schema("app_events", workload.schema())
 
 
-def _own(file: Path, known: Mapping[str, SourceSchema]) -> Compiled:
+def _own(file: Path, known: Mapping[str, SourceSchema], udfs: UdfSet) -> Compiled:
     try:
         text = file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ProjectError(f"{file}: not UTF-8 at byte {error.start}") from None
-    compiled = compile_sql(text, str(file), known)
+    compiled = compile_sql(text, str(file), known, udfs)
     for finding in compiled.errors:
         print(finding, file=sys.stderr)
     if compiled.errors:

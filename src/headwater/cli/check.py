@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from headwater.cli.named_files import named_files, sources
+from headwater.cli.udf_files import Udfs, udf_texts
 from headwater.core.errors import ProjectError
 from headwater.registry import project
+from headwater.registry.udfs import examine_udfs
 from headwater.rules import Finding, compile_files
 
 _COLOURS = {"error": "red", "warning": "yellow"}
@@ -40,6 +42,7 @@ def check(
         list[str] | None,
         typer.Option("--schema", metavar="NAME=FILE", help="JSON Schema of a dataset that rule files read; repeatable."),
     ] = None,
+    udfs: Udfs = None,
     allow_warnings: Annotated[bool, typer.Option("--allow-warnings", metavar="", help="Exit with 1 for errors only.")] = False,
     json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
@@ -48,7 +51,7 @@ def check(
     Prints every finding with its place and what would be valid. The exit code is 1 if there is any; with --allow-warnings,
     if any is an error.
     """
-    checked = _check(paths or [Path()], schema or [])
+    checked = _check(paths or [Path()], schema or [], udfs or [])
     if json:
         counts = {"errors": checked.count("error"), "warnings": checked.count("warning")}
         print(msgspec.json.encode(counts | msgspec.to_builtins(checked)).decode())
@@ -58,18 +61,20 @@ def check(
         raise typer.Exit(1)
 
 
-def _check(paths: list[Path], schemas: list[str]) -> Checked:
+def _check(paths: list[Path], schemas: list[str], udfs: list[Path]) -> Checked:
     if missing := [path for path in paths if not path.exists()]:
         raise typer.BadParameter(f"{missing[0]} is not there; name rule files or the directory of a project")
     directories = [path for path in paths if path.is_dir()]
     if not directories:
         if not schemas:
             raise typer.BadParameter("rule files need --schema NAME=FILE for each dataset that they read, or check their project")
-        compiled = compile_files({str(path): _read(path) for path in paths}, sources(named_files("--schema", schemas)))
+        functions, findings = examine_udfs(udf_texts(udfs))
+        texts, known = {str(path): _read(path) for path in paths}, sources(named_files("--schema", schemas))
+        compiled = compile_files(texts, known, udfs=functions)
         names = [rule.name for rule in compiled.rules], [dataset.name for dataset in compiled.datasets]
-        return Checked(compiled.findings, *names)
-    if len(paths) > 1 or schemas:
-        raise typer.BadParameter("a project is checked alone and without --schema: its plan says what its events hold")
+        return Checked((*findings, *compiled.findings), *names)
+    if len(paths) > 1 or schemas or udfs:
+        raise typer.BadParameter("a project is checked alone and without --schema and --udfs: it has a plan and udfs/*.py")
     try:
         examined = project.examine(project.load(directories[0]))
     except ProjectError as error:

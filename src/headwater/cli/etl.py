@@ -16,8 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from headwater.cli.named_files import named_files, sources
+from headwater.cli.udf_files import UdfBatchMs, Udfs, running, udf_set
 from headwater.core.descriptor import Descriptor
-from headwater.core.errors import InputError, LinkError, OutputError, SchemaError
+from headwater.core.errors import InputError, LinkError, OutputError, ProjectError, SchemaError, UdfError
+from headwater.core.limits import UDF_BATCH_MS_MAX
+from headwater.core.udf import UdfSet
 from headwater.etl import batch
 from headwater.registry.encoding import numbered_by_order
 from headwater.registry.proto_file import descriptor_from_files
@@ -61,6 +64,8 @@ def etl(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", metavar="", help="Replace files of these names in a directory that is not empty.")
     ] = False,
+    udfs: Udfs = None,
+    udf_batch_ms: UdfBatchMs = UDF_BATCH_MS_MAX,
     json: Annotated[bool, typer.Option("--json", metavar="", help="Print the figures as one JSON object.")] = False,
 ) -> None:
     """Run rules over files of events.
@@ -74,13 +79,14 @@ def etl(
         schemas = named_files("--schema", schema)
         descriptors = _descriptors(proto or [], schemas)
         inputs = [_input(each, schemas, descriptors) for each in input_]
-        compiled = _compile(rules, schemas)
-        with _progress(quiet=json) as progress:
+        functions = udf_set(udfs)
+        compiled = _compile(rules, schemas, functions)
+        with running(functions, udf_batch_ms) as host, _progress(quiet=json) as progress:
             datasets = compiled.datasets
             if format_ is Format.PROTOBUF:
                 datasets = numbered_by_order(datasets, (rule.to_json() for rule in compiled.rules), sources(schemas))
-            summary = batch.run(compiled.rules, datasets, inputs, output, format_.value, overwrite, progress)
-    except (SchemaError, LinkError) as e:
+            summary = batch.run(compiled.rules, datasets, inputs, output, format_.value, overwrite, progress, host)
+    except (SchemaError, LinkError, ProjectError, UdfError) as e:
         _end(str(e), 1)
     except (InputError, OutputError) as e:
         _end(str(e), CANNOT_READ_OR_WRITE)
@@ -118,14 +124,14 @@ def _input(text: str, schemas: Collection[str], descriptors: Mapping[str, Descri
     return batch.BatchInput(given[0], str(given[1]), descriptors.get(given[0]))
 
 
-def _compile(rules: Path, schemas: Mapping[str, Path]) -> Compiled:
+def _compile(rules: Path, schemas: Mapping[str, Path], udfs: UdfSet) -> Compiled:
     try:
         text = rules.read_text(encoding="utf-8")
     except OSError as e:
         raise InputError(f"cannot read {rules}: {e.strerror}") from e
     except UnicodeDecodeError as e:
         raise InputError(f"{rules} is not UTF-8: byte {e.start}") from e
-    compiled = compile_sql(text, str(rules), sources(schemas))
+    compiled = compile_sql(text, str(rules), sources(schemas), udfs)
     for finding in compiled.findings:
         print(finding, file=sys.stderr)
     if compiled.errors:

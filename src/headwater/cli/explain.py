@@ -13,7 +13,9 @@ from rich.progress import Progress
 
 from headwater.cli.check import _read
 from headwater.cli.named_files import named_files, sources
+from headwater.cli.udf_files import Udfs, running, udf_set
 from headwater.core.errors import InputError, ProjectError
+from headwater.kernel.udf.host import Host
 from headwater.measure.explain import Condition, Explained, sample
 from headwater.measure.explain import explain as explained
 from headwater.rules import PhysicalRule, compile_sql
@@ -29,6 +31,7 @@ def explain(
     events: Annotated[
         Path | None, typer.Option("--sample", metavar="FILE", help="Events, NDJSON: what each rule costs on the first 5,000.")
     ] = None,
+    udfs: Udfs = None,
     json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Say how rules are found and what they cost.
@@ -37,12 +40,14 @@ def explain(
     other rules each stands too, which the kernel evaluates once an event for all. With --sample, how many events passed each
     condition and those before it, and the CPU time that the rule costs by itself.
     """
-    compiled = compile_sql(_read(rules), str(rules), sources(named_files("--schema", schema)))
+    functions = udf_set(udfs)
+    compiled = compile_sql(_read(rules), str(rules), sources(named_files("--schema", schema)), functions)
     if compiled.errors:
         raise ProjectError("\n\n".join(map(str, compiled.errors)))
     found, count = explained(compiled.rules), None
     if events is not None:
-        count = _sampled(compiled.rules, found, _first_events(events), quiet=json)
+        with running(functions) as host:
+            count = _sampled(compiled.rules, found, _first_events(events), host, quiet=json)
     if json:
         print(msgspec.json.encode({"events": count, "rules": found}).decode())
     else:
@@ -58,12 +63,12 @@ def _first_events(file: Path) -> bytes:
     return batch
 
 
-def _sampled(rules: tuple[PhysicalRule, ...], found: list[Explained], batch: bytes, quiet: bool) -> int:
+def _sampled(rules: tuple[PhysicalRule, ...], found: list[Explained], batch: bytes, functions: Host, quiet: bool) -> int:
     """Runs the sample, with a bar on a terminal."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("sampling", total=len(rules))
-        return sample(rules, found, batch, lambda done: bar.update(task, completed=done))
+        return sample(rules, found, batch, lambda done: bar.update(task, completed=done), functions)
 
 
 def _show(one: Explained, events: int | None) -> None:

@@ -40,6 +40,16 @@ class LinkError(HeadwaterError):
     code = "rules_not_linked"
 
 
+class UdfError(HeadwaterError):
+    """A file of Python functions cannot be run, or its process cannot be started. ``text`` says why, without the place."""
+
+    code = "udf_not_loaded"
+
+    def __init__(self, text: str, file: str = "", line: int = 1) -> None:
+        super().__init__(f"{file}:{line}: {text}" if file else text)
+        self.text, self.file, self.line = text, file, line
+
+
 class LogError(HeadwaterError):
     """The log refused an append or a read. Nothing of the refused append will ever be read."""
 

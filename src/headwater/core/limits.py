@@ -75,3 +75,14 @@ RULE_FINDINGS_MAX = 1000
 
 # Compiling a `.proto` file of the user's own; a compiler that takes longer is ended, and the project is refused.
 PROTOC_RUN_S_MAX = 30.0
+
+# Python functions of rules: a file that takes longer to run when it is loaded is refused; a function that takes longer for one
+# batch is disabled until its file changes (headwater.toml may say otherwise). A text or all values of a call that are larger are
+# failures, and a reason that is longer is cut.
+UDF_LOAD_S_MAX = 30.0
+UDF_BATCH_MS_MAX = 5_000
+UDF_VALUE_BYTES_MAX = 1024 * 1024
+UDF_ANSWER_BYTES_MAX = 64 * 1024 * 1024
+UDF_REASON_CHARS_MAX = 300
+# Processes that functions run in, of one set of rules; a call waits for one of them.
+UDF_PROCESSES_MAX = 8

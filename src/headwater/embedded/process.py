@@ -120,7 +120,7 @@ class Embedded:
         for number in sorted((n for n in self.store.numbers() if n <= newest.number), reverse=True):
             try:
                 snapshot = newest if number == newest.number else self.store.get(number)
-                return Worker(self.log, snapshot), snapshot
+                return Worker(self.log, snapshot, self.settings.udf_batch_ms_max), snapshot
             except (LinkError, RegistryError) as e:
                 self._say(Refused(str(e)))
         raise ProjectError(self.refused.text if self.refused else "there is no snapshot that can run")

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -16,11 +16,12 @@ from headwater.core.dataset import DatasetSchema
 from headwater.core.descriptor import Descriptor, descriptor_bytes
 from headwater.core.errors import InputError, OutputError
 from headwater.core.limits import BATCH_CHUNKS_IN_FLIGHT_MAX
-from headwater.etl.dead_letter import RULE_FAILED, as_json, raw_field
+from headwater.etl.dead_letter import as_json, raw_field, why_failed
 from headwater.etl.output import DEAD_LETTERS, OutputDirectory
 from headwater.etl.parquet import load_duckdb, write_parquet
 from headwater.etl.source_file import Chunk, SourceFile
 from headwater.kernel import Counters, Program, Result
+from headwater.kernel.udf.host import Host
 from headwater.rules import PhysicalRule
 
 _THREADS_MAX = 8
@@ -66,10 +67,11 @@ def run(
     file_format: Literal["ndjson", "parquet", "protobuf"] = "ndjson",
     overwrite: bool = False,
     progress: Callable[[Progress], None] = lambda _: None,
+    functions: Host | None = None,
 ) -> Summary:
     """Runs the rules of each source over its inputs, in the order given, and writes every dataset and the dead letters.
 
-    ``protobuf`` needs a descriptor in every dataset.
+    ``protobuf`` needs a descriptor in every dataset. ``functions`` are those that rules call.
 
     The files appear together at the end; where anything fails, or the run is interrupted, nothing appears.
     Raises InputError, OutputError, and LinkError where the kernel does not know an operation of a rule.
@@ -83,7 +85,7 @@ def run(
     total = None if None in sizes else sum(size or 0 for size in sizes)
     read = {each.source: each.descriptor for each in inputs}
     outputs = {schema.name: descriptor_bytes(schema.descriptor) for schema in datasets if schema.descriptor is not None}
-    sources = {name: _Source(name, rules, descriptor, outputs) for name, descriptor in read.items()}
+    sources = {name: _Source(name, rules, descriptor, outputs, functions) for name, descriptor in read.items()}
     directory = OutputDirectory(output, tuple(schema.name for schema in datasets), overwrite)
     try:
         batch = _Run(directory, progress, total)
@@ -114,11 +116,17 @@ class _Source:
     """A source's rules as one program, and what it counted."""
 
     def __init__(
-        self, name: str, rules: Sequence[PhysicalRule], descriptor: Descriptor | None, outputs: dict[str, bytes]
+        self,
+        name: str,
+        rules: Sequence[PhysicalRule],
+        descriptor: Descriptor | None,
+        outputs: dict[str, bytes],
+        functions: Host | None,
     ) -> None:
         self.name = name
         stored = [rule.canonical() for rule in rules if rule.source == name]
-        self.program = Program(stored, input=descriptor_bytes(descriptor) if descriptor else None, outputs=outputs)
+        read = descriptor_bytes(descriptor) if descriptor else None
+        self.program = Program(stored, functions, input=read, outputs=outputs)
         self.counters = Counters(self.program)
         self.rule_names = self.program.rule_names
 
@@ -169,7 +177,7 @@ def _rejects(file: SourceFile, chunk: Chunk, result: Result) -> Iterator[tuple[i
 
 def _failures(source: _Source, file: SourceFile, chunk: Chunk, result: Result) -> Iterator[tuple[int, bytes]]:
     for index, start, end, rule, column, operation in result.failures:
-        place: dict[str, Any] = {"reason": RULE_FAILED, "rule": source.rule_names[rule], "column": column, "detail": operation}
+        place = why_failed(source.rule_names[rule], column, operation)
         place |= {"input": file.name, "line": chunk.first_line + index}
         yield index, as_json(place | raw_field(chunk.data[start:end])) + b"\n"
 

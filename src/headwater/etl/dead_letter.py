@@ -28,6 +28,18 @@ def raw_field(raw: bytes) -> dict[str, Any]:
         return {"raw_base64": raw}
 
 
+def why_failed(rule: str, column: str, operation: str) -> dict[str, Any]:
+    """What a dead letter says of a rule that failed.
+
+    The text of a Python function's error stands in ``error`` by itself: it may hold what the event does.
+    """
+    why = {"reason": RULE_FAILED, "rule": rule, "column": column or None, "detail": operation}
+    if operation.startswith("udf ") and operation.count(": ") > 1:
+        function, kind, _text = operation.split(": ", 2)
+        why |= {"detail": f"{function}: {kind}", "error": operation.removeprefix(f"{function}: ")}
+    return why
+
+
 def as_json(fields: dict[str, Any]) -> bytes:
     """A JSON object; what is None is left out, bytes stand as base64."""
     return msgspec.json.encode({key: value for key, value in fields.items() if value is not None})
@@ -47,9 +59,7 @@ def letters(batch: bytes, result: Result, rule_names: Sequence[str], snapshot: i
     ]
     for index, _, _, rule, column, operation in result.failures:
         name = rule_names[rule]
-        found.append(
-            _letter(records[index], snapshot, name, {"reason": RULE_FAILED, "rule": name, "column": column, "detail": operation})
-        )
+        found.append(_letter(records[index], snapshot, name, why_failed(name, column, operation)))
     return b"".join(found), len(found)
 
 

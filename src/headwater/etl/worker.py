@@ -11,8 +11,14 @@ from typing import Any
 import msgspec
 import structlog
 
-from headwater.core.errors import HeadwaterError, LinkError
-from headwater.core.limits import RETRY_WAIT_S_MAX, RETRY_WAIT_S_MIN, WORKER_FETCH_BYTES_MAX, WORKER_OUTPUT_BYTES_MAX
+from headwater.core.errors import HeadwaterError, LinkError, LogError
+from headwater.core.limits import (
+    RETRY_WAIT_S_MAX,
+    RETRY_WAIT_S_MIN,
+    UDF_BATCH_MS_MAX,
+    WORKER_FETCH_BYTES_MAX,
+    WORKER_OUTPUT_BYTES_MAX,
+)
 from headwater.etl.dead_letter import letter_for_too_large, letters
 from headwater.etl.deduplication import STATE as DEDUPLICATION
 from headwater.etl.deduplication import restore
@@ -45,11 +51,19 @@ class _Work(msgspec.Struct):
 class Worker:
     """Runs the rules of the last snapshot that linked over everything that the ingest topic gets."""
 
-    def __init__(self, log: Log, snapshot: Snapshot) -> None:
-        """Raises LinkError where the snapshot cannot run on this log, LogError where another worker has the shard."""
-        self._linked = Linked(snapshot)
+    def __init__(self, log: Log, snapshot: Snapshot, udf_batch_ms_max: int = UDF_BATCH_MS_MAX) -> None:
+        """Raises LinkError where the snapshot cannot run on this log, LogError where another worker has the shard.
+
+        A Python function that takes longer than ``udf_batch_ms_max`` for one batch is disabled.
+        """
+        self._linked = Linked(snapshot, udf_batch_ms_max)
+        self._udf_batch_ms_max = udf_batch_ms_max
         self._topics_log = log
-        self._writer = log.writer(SHARD)
+        try:
+            self._writer = log.writer(SHARD)
+        except LogError:
+            self._linked.close(None)
+            raise
         self._figures = Figures(log.state)
         self._deduplicator: Deduplicator | None = None
         self._next: Linked | None = None
@@ -63,6 +77,7 @@ class Worker:
             self._check_names(snapshot)
         except LinkError:
             self._writer.close()
+            self._linked.close(None)
             raise
         self._link(self._linked)
 
@@ -84,14 +99,22 @@ class Worker:
 
     def swap(self, snapshot: Snapshot) -> None:
         """Links aside; the next batch runs the new rules. Raises LinkError; then the old ones go on."""
+        before = self._next or self._linked
         try:
-            linked = Linked(snapshot)
-            self._check_names(snapshot)
+            linked = Linked(snapshot, self._udf_batch_ms_max, before)
         except LinkError as e:
             self._refused = str(e)
             raise
+        try:
+            self._check_names(snapshot)
+        except LinkError as e:
+            linked.close(before)
+            self._refused = str(e)
+            raise
         with self._lock:
-            self._next, self._refused = linked, None
+            passed_over, self._next, self._refused = self._next, linked, None
+        if passed_over is not None and passed_over.functions is not self._linked.functions:
+            passed_over.close(linked)
 
     def run(self) -> None:
         """Works until `stop`, and then until all that was logged before is done."""
@@ -110,6 +133,7 @@ class Worker:
                     break
                 self._topics_log.wait(_IDLE_S)
         self._writer.close()
+        self._linked.close(None)
 
     def stop(self) -> None:
         """Asks `run` to end once it has done all that is logged; where it cannot (disk full), at once: nothing is lost."""
@@ -136,14 +160,18 @@ class Worker:
 
     def figures(self) -> dict[str, Any]:
         """See `Figures.view`: since the beginning of the log, whatever was restarted. And ``snapshot``, the number that runs,
-        ``lag`` in records, ``ids_forgotten`` before their window was over, and ``errors``: what holds it up.
+        ``lag`` in records, ``ids_forgotten`` before their window was over, ``functions`` by name (since they were loaded), and
+        ``errors``: what holds it up, and which functions are disabled.
         """
         with self._lock:
             view = self._figures.view()
         lag = sum(self._lag(topic, partition) for topic in self.sources() for partition in self._topics_log.partitions(topic))
-        errors = [error for error in (self._error, self._refused) if error]
+        linked = self._linked
+        errors = [*(error for error in (self._error, self._refused) if error), *linked.functions.alarms()]
+        functions = msgspec.to_builtins(linked.functions.figures())
         forgotten = self._deduplicator.forgotten if self._deduplicator else 0
-        return view | {"snapshot": self._linked.snapshot.number, "lag": lag, "ids_forgotten": forgotten, "errors": errors}
+        more = {"snapshot": linked.snapshot.number, "lag": lag, "ids_forgotten": forgotten}
+        return view | more | {"functions": functions, "errors": errors}
 
     def _lag(self, topic: str, partition: int) -> int:
         return self._topics_log.end_offset(topic, partition) - self._topics_log.committed(GROUP, topic, partition)
@@ -152,7 +180,9 @@ class Worker:
         with self._lock:
             linked, self._next = self._next, None
         if linked is not None:
+            before = self._linked
             self._link(linked)
+            before.close(linked)
 
     def _link(self, linked: Linked) -> None:
         with self._lock:

@@ -4,17 +4,32 @@ Everything that runs per batch raises RuntimeError where the kernel itself is at
 of what was read. No object but a Deduplicator is the worse for it; that one refuses all further work.
 """
 
-from typing import final
+from collections.abc import Callable
+from typing import Protocol, final
 
 __version__: str
+
+class Udfs(Protocol):
+    """What calls Python functions."""
+
+    def batch(self) -> Callable[[str, int, bytes], bytes]:
+        """Called once for each batch that calls any; gives what makes the calls: (name, rows, columns) → answers, both MessagePack."""
 
 @final
 class Program:
     """A rule set linked for running. Immutable; may be used by several threads at once."""
 
-    def __new__(cls, rules: list[bytes], *, input: bytes | None = None, outputs: dict[str, bytes] | None = None) -> Program:
+    def __new__(
+        cls,
+        rules: list[bytes],
+        udfs: Udfs | None = None,
+        *,
+        input: bytes | None = None,
+        outputs: dict[str, bytes] | None = None,
+    ) -> Program:
         """Links physical rules (JSON, `docs/formats/physical-rule.md`). Raises ValueError that names the rule and what is not known.
 
+        ``udfs`` calls the Python functions that the rules call: `headwater.kernel.udf.host.Host`. What it raises, runs raise.
         With ``input``, a descriptor (`docs/formats/descriptor.md`), events are Protobuf messages in place of JSON. The datasets of
         ``outputs`` have messages of their descriptors as rows, each behind its length as a varint unless it is a record's payload: what
         `Protobuf.encode` makes of the JSON row. Whole events are passed on as they are where the descriptors agree.
@@ -60,7 +75,10 @@ class Result:
         """(index of the line or record from 0, start, end in the batch or item, reason, offset in the line) of what is no JSON object."""
     @property
     def failures(self) -> list[tuple[int, int, int, int, str, str]]:
-        """(index of the line or record from 0, start, end, rule index, column, operation that failed)."""
+        """(index of the line or record from 0, start, end, rule index, column, operation that failed).
+
+        Where a Python function failed, the operation is `udf <name>: <type>: <text>`, and in WHERE the column is empty.
+        """
 
 @final
 class Counters:

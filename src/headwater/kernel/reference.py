@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from headwater.core.types import DataType, type_from_json
-from headwater.kernel.reference_expression import FAILED, Evaluation, Expression, Field, fields_of, parse_expression
+from headwater.core.types import BOOLEAN, DataType, type_from_json
+from headwater.kernel.reference_expression import FAILED, Call, Evaluation, Expression, Field, fields_of, parse_expression
 from headwater.kernel.reference_json import Malformed, Node, parse, write_text
 from headwater.kernel.reference_read import Reading, one_line, read, write
+from headwater.kernel.reference_udf import Udfs, split
+from headwater.kernel.udf.functions import Functions
 
 __all__ = ["ReferenceProgram", "ReferenceResult", "read_field"]
 
@@ -77,8 +79,9 @@ class ReferenceResult:
 class ReferenceProgram:
     """A rule set; the attributes of the kernel's `Program`."""
 
-    def __init__(self, rules: list[bytes]) -> None:
+    def __init__(self, rules: list[bytes], udfs: Functions | None = None) -> None:
         self.rules = [parse_rule(rule) for rule in rules]
+        self.udfs = Udfs(udfs) if udfs else None
         self.fields = set().union(*(rule.fields() for rule in self.rules))
         self.paths = sorted({each.path for each in self.fields}, key=lambda path: (".".join(path), path))
 
@@ -175,15 +178,21 @@ class _Run:
     def apply(self, number: int, event: Node, values: dict[Field, Any]) -> tuple[str, str] | None:
         """Runs one rule for one event; the column and the operation where it failed."""
         rule = self.program.rules[number]
-        if rule.where is not None:
-            condition = Evaluation(values).value(rule.where)
+        udfs = self.program.udfs
+        for conditions in split(rule.where) if rule.where is not None else ():
+            # What calls functions is looked at only where all else holds.
+            evaluation = Evaluation(values, udfs)
+            condition = evaluation.value(Call("and", BOOLEAN, tuple(conditions)))
+            if evaluation.udf_failures:
+                self.counts["failed"][number] += 1
+                return "", evaluation.udf_failures[0]
             self.counts["where_errors"][number] += condition is FAILED
             if condition is not True:
                 return None
         written: dict[str, str | None] = {}
         not_finite = 0
         for name, expression in rule.columns:
-            evaluation = Evaluation(values)
+            evaluation = Evaluation(values, udfs)
             value = evaluation.value(expression)
             if evaluation.failures:
                 self.counts["failed"][number] += 1

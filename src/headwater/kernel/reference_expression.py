@@ -11,6 +11,8 @@ from headwater.core.types import BIGINT, DOUBLE, JSON, TIMESTAMP, DataType, Scal
 from headwater.kernel.functions import casts, hashes, lists, numbers, patterns, texts, timestamps
 from headwater.kernel.functions.numbers import Failed
 from headwater.kernel.reference_read import read
+from headwater.kernel.reference_udf import Udfs
+from headwater.kernel.udf.functions import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def parse_expression(stored: Any) -> Expression:
             is_double = kind == "DOUBLE" and value is not None
             return Literal(type_from_json(kind), float(value) if is_double else value)
         case ["call", str(op), kind, [*arguments]]:
-            if op not in LAZY and op not in STRICT:
+            if op not in LAZY and op not in STRICT and op != "udf":
                 raise ValueError(f"no operation {op!r}; known are {', '.join(sorted(LAZY | STRICT))}")
             call = Call(op, type_from_json(kind), tuple(parse_expression(argument) for argument in arguments))
             if op == "like":
@@ -78,11 +80,13 @@ def fields_of(expression: Expression) -> set[Field]:
 
 
 class Evaluation:
-    """Evaluates expressions for one event. `failures` names the operations that failed, in order."""
+    """Evaluates expressions for one event. `failures` names the operations that failed, in order; `udf_failures` functions."""
 
-    def __init__(self, fields: Mapping[Field, Any]) -> None:
+    def __init__(self, fields: Mapping[Field, Any], udfs: Udfs | None = None) -> None:
         self.fields = fields
+        self.udfs = udfs
         self.failures: list[str] = []
+        self.udf_failures: list[str] = []
 
     def value(self, expression: Expression) -> Any:
         """The value; None is NULL, FAILED is failed NULL."""
@@ -90,8 +94,28 @@ class Evaluation:
             return self.fields[expression]
         if isinstance(expression, Literal):
             return expression.value
+        if expression.op == "udf":
+            return self.udf(expression)
         lazy = LAZY.get(expression.op)
         return lazy(self, expression) if lazy else self.strict(expression)
+
+    def udf(self, call: Call) -> Any:
+        """NULL or failed NULL where an argument is that which the function does not take; every argument is evaluated."""
+        name, marks = (argument.value for argument in call.arguments[:2] if isinstance(argument, Literal))
+        values = [self.value(argument) for argument in call.arguments[2:]]
+        strict = [value for value, mark in zip(values, marks, strict=True) if mark == "s"]
+        if any(value is FAILED for value in strict):
+            return FAILED
+        if any(value is None for value in strict):
+            return None
+        if self.udfs is None:
+            raise ValueError(f"no functions are given, and {name} is called")
+        found = self.udfs.call(name, [None if value is FAILED else value for value in values])
+        if not isinstance(found, Failure):
+            return found
+        self.failures.append(found.reason)
+        self.udf_failures.append(found.reason)
+        return FAILED
 
     def plain(self, expression: Expression) -> Any:
         """The value, where failed NULL is NULL."""

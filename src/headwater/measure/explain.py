@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from headwater.kernel import Program
+from headwater.kernel.udf.host import Host
 from headwater.rules import PhysicalRule
 from headwater.rules.physical import Expression
 from headwater.rules.render import render
@@ -57,10 +58,16 @@ def explain(rules: Sequence[PhysicalRule]) -> list[Explained]:
     return found
 
 
-def sample(rules: Sequence[PhysicalRule], explained: Sequence[Explained], batch: bytes, progress: Callable[[int], None]) -> int:
+def sample(
+    rules: Sequence[PhysicalRule],
+    explained: Sequence[Explained],
+    batch: bytes,
+    progress: Callable[[int], None],
+    functions: Host | None = None,
+) -> int:
     """Fills in what a sample of events (NDJSON) says, and gives how many events it holds; ``progress`` is told each rule."""
     probes = [probe for number, rule in enumerate(rules) for probe in _probes(number, rule)]
-    result = Program(probes).run(batch)
+    result = Program(probes, functions).run(batch)
     passed = {number: matched for number, matched, *_rest in result.rules}
     empty = _cpu_ns(Program([]), batch)
     at = 0
@@ -70,7 +77,7 @@ def sample(rules: Sequence[PhysicalRule], explained: Sequence[Explained], batch:
         for condition, count in zip([*one.finds, *one.then], counts[1:], strict=True):
             condition.passed = count
         one.candidates, one.matched = counts[len(one.finds)], counts[-1]
-        spent = _cpu_ns(Program([rule.canonical()]), batch) - empty
+        spent = _cpu_ns(Program([rule.canonical()], functions), batch) - empty
         one.ns_per_event = max(0, round(spent / max(result.events, 1)))
         progress(number + 1)
     return result.events

@@ -10,6 +10,7 @@ import msgspec
 
 from headwater import kernel
 from headwater.kernel import Program
+from headwater.kernel.udf.host import Host
 from headwater.measure.formats import Formats
 
 BATCH_EVENTS = 1000
@@ -49,6 +50,7 @@ def measure(
     seconds: float,
     formats: Formats | None = None,
     progress: Callable[[int], None] = lambda run: None,
+    functions: Host | None = None,
 ) -> Measured:
     """Runs the batches again and again, ``runs`` times so many ``seconds`` of CPU time, after one round that is not measured.
 
@@ -58,7 +60,8 @@ def measure(
     if formats is not None:
         batches = formats.messages(batches)
     start = time.perf_counter()
-    program = Program(list(rules), input=formats.input, outputs=formats.outputs) if formats else Program(list(rules))
+    read, written = (formats.input, formats.outputs) if formats else (None, None)
+    program = Program(list(rules), functions, input=read, outputs=written)
     link_s = time.perf_counter() - start
     first = [program.run(batch) for batch in batches]
     events = sum(result.events for result in first)

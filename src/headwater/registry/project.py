@@ -1,4 +1,4 @@
-"""The project on disk: headwater.toml, plan/*.toml (also *.proto and numbers.lock) and rules/*.sql, compiled into a draft."""
+"""The project on disk: headwater.toml, plan/*.toml (also *.proto and numbers.lock), rules/*.sql and udfs/*.py, made a draft."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 import msgspec
 
 from headwater.core.errors import ProjectError
+from headwater.core.limits import UDF_BATCH_MS_MAX
 from headwater.registry.encoding import Encoder
 from headwater.registry.json_schema import DATASET_NAME
 from headwater.registry.numbers import LOCK_FILE, read_numbers
 from headwater.registry.plan import Plan
 from headwater.registry.snapshot import Draft
 from headwater.registry.toml_file import Table, TomlFile
+from headwater.registry.udfs import examine_udfs
 from headwater.rules import Cache, Finding, compile_files
 from headwater.rules.compiler import DEAD_LETTERS
 
@@ -33,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int
     data_dir: Path
     out_dir: Path
+    udf_batch_ms_max: int = UDF_BATCH_MS_MAX
 
 
 class Project(msgspec.Struct, frozen=True):
@@ -45,6 +48,7 @@ class Project(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     protos: dict[str, str] = {}
     numbers: str | None = None
+    udfs: dict[str, str] = {}
 
 
 class Examined(msgspec.Struct, frozen=True):
@@ -75,7 +79,8 @@ def load(directory: Path) -> Project:
     rules = _texts(directory, "rules", ".sql", unread)
     protos = {name.removeprefix("plan/"): text for name, text in _texts(directory, "plan", ".proto", unread).items()}
     numbers = _texts(directory, "plan", ".lock", unread).get(LOCK_FILE)
-    return Project(directory, settings, plan, rules, tuple(unread), protos, numbers)
+    udfs = _texts(directory, "udfs", ".py", unread)
+    return Project(directory, settings, plan, rules, tuple(unread), protos, numbers, udfs)
 
 
 def examine(project: Project, cache: Cache | None = None) -> Examined:
@@ -111,7 +116,8 @@ def draft_of(project: Project, cache: Cache | None = None) -> Drafted:
     numbers, unread = read_numbers(project.numbers)
     settings = project.settings
     encoder = Encoder(settings.name, plan.datasets, numbers, project.protos)
-    findings = [*project.findings, *plan.finish(), *unread]
+    udfs, misdeclared = examine_udfs(project.udfs, cache)
+    findings = [*project.findings, *plan.finish(), *unread, *misdeclared]
     if any(finding.severity == "error" for finding in findings):
         # Rules would be told of fields that are missing only because their plan could not be read.
         return Drafted(None, tuple(findings), plan, encoder)
@@ -119,8 +125,10 @@ def draft_of(project: Project, cache: Cache | None = None) -> Drafted:
         message = "no app has a write key, so nothing can be reported"
         hint = "plan/*.toml holds apps: [[app]] with name, owner and write_keys"
         findings.append(Finding("warning", "no_write_key", message, next(iter(project.plan), "plan"), 1, 1, 1, "", hint))
-    draft = Draft(project=settings.name, source=settings.source, apps=tuple(plan.apps), event_types=tuple(plan.event_types))
-    compiled = compile_files(project.rules, draft.sources, cache)
+    draft = Draft(
+        project=settings.name, source=settings.source, apps=tuple(plan.apps), event_types=tuple(plan.event_types), udfs=udfs
+    )
+    compiled = compile_files(project.rules, draft.sources, cache, udfs)
     findings += compiled.findings
     if any(finding.severity == "error" for finding in findings):
         return Drafted(None, tuple(findings), plan, encoder)
@@ -155,6 +163,7 @@ def _settings(directory: Path, text: str) -> tuple[Settings, list[Finding]]:
         port=table.integer("port", 8080, 0, 65535),
         data_dir=directory / table.text("data_dir", "data"),
         out_dir=directory / table.text("out_dir", "out"),
+        udf_batch_ms_max=table.integer("udf_batch_ms_max", UDF_BATCH_MS_MAX, 1, 3_600_000),
     )
     table.done()
     if settings.source and not DATASET_NAME.fullmatch(settings.source):
@@ -162,7 +171,7 @@ def _settings(directory: Path, text: str) -> tuple[Settings, list[Finding]]:
         table.say("source", "wrong_value", f"{settings.source!r} is not the name of a dataset; {valid}")
     if settings.source == DEAD_LETTERS:
         table.say("source", "wrong_value", f"{DEAD_LETTERS!r} is the dataset of what was refused; name another source")
-    taken = {directory, directory / "plan", directory / "rules"}
+    taken = {directory, directory / "plan", directory / "rules", directory / "udfs"}
     for key, place, other in (
         ("data_dir", settings.data_dir, settings.out_dir),
         ("out_dir", settings.out_dir, settings.data_dir),

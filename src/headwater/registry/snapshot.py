@@ -16,6 +16,7 @@ from headwater.core.dataset import DatasetSchema, EventTypeSchema, SourceSchema
 from headwater.core.descriptor import descriptor_from_json, descriptor_to_json
 from headwater.core.event import EVENT_BASE
 from headwater.core.types import DataType, type_from_json, type_to_json
+from headwater.core.udf import Signature, UdfSet
 
 FORMAT = 1
 
@@ -66,7 +67,7 @@ class EventType(msgspec.Struct, frozen=True):
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """Compiled configuration that has no number yet. ``source`` is the dataset that the collector feeds.
 
-    ``rules`` are physical rules (`docs/formats/physical-rule.md`), ``datasets`` what they write.
+    ``rules`` are physical rules (`docs/formats/physical-rule.md`), ``datasets`` what they write, ``udfs`` what they may call.
     """
 
     project: str
@@ -75,6 +76,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     event_types: tuple[EventType, ...] = ()
     rules: tuple[dict[str, Any], ...] = ()
     datasets: tuple[DatasetSchema, ...] = ()
+    udfs: UdfSet = UdfSet()
 
     @property
     def sources(self) -> dict[str, SourceSchema]:
@@ -87,7 +89,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     def content(self) -> dict[str, Any]:
         """All of it as JSON values: what the hash covers."""
-        return {
+        content: dict[str, Any] = {
             "project": self.project,
             "source": self.source,
             "apps": [msgspec.to_builtins(app) for app in self.apps],
@@ -95,6 +97,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
             "rules": list(self.rules),
             "datasets": [_dataset_to_json(dataset) for dataset in self.datasets],
         }
+        if self.udfs.files:
+            content["udfs"] = {"files": self.udfs.files, "functions": [one.to_json() for one in self.udfs.signatures]}
+        return content
 
     def content_hash(self) -> str:
         """SHA-256 of the canonical JSON of `content`, in hexadecimal."""
@@ -151,9 +156,16 @@ def decode(data: bytes) -> Snapshot:
             event_types=tuple(_event_type_from_json(kind) for kind in content["event_types"]),
             rules=tuple(content["rules"]),
             datasets=tuple(_dataset_from_json(dataset) for dataset in content["datasets"]),
+            udfs=_udfs_from_json(content.get("udfs")),
         )
     except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
         raise ValueError(f"it lacks or misplaces {error}") from None
+
+
+def _udfs_from_json(stored: dict[str, Any] | None) -> UdfSet:
+    if stored is None:
+        return UdfSet()
+    return UdfSet(stored["files"], tuple(Signature.from_json(one) for one in stored["functions"]))
 
 
 def _event_type_to_json(kind: EventType) -> dict[str, Any]:

@@ -95,7 +95,9 @@ class ProjectWatcher:
 
 def _restart_needed(running: Settings, now: Settings) -> list[Finding]:
     """Settings of the process do not change while it runs; an edit of one is said, not passed over."""
-    keys = [key for key in ("host", "port", "data_dir", "out_dir") if getattr(running, key) != getattr(now, key)]
+    keys = [
+        key for key in ("host", "port", "data_dir", "out_dir", "udf_batch_ms_max") if getattr(running, key) != getattr(now, key)
+    ]
     return [_at_next_start("warning", key, getattr(running, key)) for key in keys]
 
 
@@ -107,7 +109,7 @@ def _at_next_start(severity: Severity, key: str, running: object) -> Finding:
 def _stamp(directory: Path) -> _Stamp:
     """Name, times, size and inode of every file of the project: changes whenever one of them is written or replaced."""
     found = []
-    for part in (SETTINGS_FILE, "plan", "rules"):
+    for part in (SETTINGS_FILE, "plan", "rules", "udfs"):
         place = directory / part
         files = [place]
         with contextlib.suppress(OSError):
@@ -123,4 +125,5 @@ def _stamp(directory: Path) -> _Stamp:
 def _content_hash(project: Project) -> str:
     settings = {name: str(getattr(project.settings, name)) for name in Settings.__struct_fields__}
     unread = [str(finding) for finding in project.findings]
-    return hashlib.sha256(canonical([settings, project.plan, project.rules, project.protos, project.numbers, unread])).hexdigest()
+    files = [project.plan, project.rules, project.protos, project.numbers, project.udfs]
+    return hashlib.sha256(canonical([settings, *files, unread])).hexdigest()

@@ -10,6 +10,7 @@ from headwater.rules.functions.declaration import ANY_LIST, COMMON, LITERALS
 from headwater.rules.lowering import Lowering, Value, call, null
 from headwater.rules.refused import AGGREGATES, AGGREGATES_HINT, FUNCTIONS_INSTEAD
 from headwater.rules.syntax import Node
+from headwater.rules.udf_calls import lower_udf
 
 _INSTEAD = {other: function.name for function in FUNCTIONS.values() for other in function.instead_of}
 
@@ -19,6 +20,8 @@ def lower_call(low: Lowering, node: Node) -> Value | None:
     name = node.value.lower()
     function = FUNCTIONS.get("date_part" if name == "extract" else name)
     takes_spans = function is not None and any("INTERVAL" in one.parameters for one in function.signatures)
+    if function is None and name in low.udfs:
+        return lower_udf(low, low.udfs[name], node)
     values = low.all_spans(node.args) if takes_spans else low.all(node.args)
     if function is None:
         _unknown(low, node)
@@ -83,7 +86,7 @@ def _unknown(low: Lowering, node: Node) -> None:
     if name in AGGREGATES:
         low.refuse(place, "outside_subset", f"the aggregate or window function {name} cannot be used in rules", AGGREGATES_HINT)
         return
-    close = _INSTEAD.get(name) or closest_name(name, FUNCTIONS, at_least=0.7)
+    close = _INSTEAD.get(name) or closest_name(name, [*FUNCTIONS, *low.udfs], at_least=0.7)
     hint = f"did you mean `{close}`?" if close else "docs/sql.md lists the functions"
     hint = FUNCTIONS_INSTEAD.get(name, hint)
     low.refuse(place, "unknown_function", f"no function `{node.value}`", hint)

@@ -9,6 +9,7 @@ import msgspec
 
 from headwater.core import limits
 from headwater.core.dataset import DatasetSchema, SourceSchema
+from headwater.core.udf import UdfSet
 from headwater.rules import lint
 from headwater.rules.cache import Cache
 from headwater.rules.datasets import Datasets, Written
@@ -35,18 +36,24 @@ class Compiled(msgspec.Struct, frozen=True):
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
-def compile_sql(text: str, file: str, sources: Mapping[str, SourceSchema]) -> Compiled:
+def compile_sql(text: str, file: str, sources: Mapping[str, SourceSchema], udfs: UdfSet | None = None) -> Compiled:
     """Compiles one file of rules over the given sources. Never raises for what the text holds: that is in the findings."""
-    return compile_files({file: text}, sources)
+    return compile_files({file: text}, sources, udfs=udfs)
 
 
-def compile_files(files: Mapping[str, str], sources: Mapping[str, SourceSchema], cache: Cache | None = None) -> Compiled:
+def compile_files(
+    files: Mapping[str, str],
+    sources: Mapping[str, SourceSchema],
+    cache: Cache | None = None,
+    udfs: UdfSet | None = None,
+) -> Compiled:
     """Compiles several files together: names of rules are unique, and datasets are united, over all of them.
 
-    With the ``cache`` of the compilation before, only what changed since is parsed and lowered; the result is the same.
+    Rules may call the functions of ``udfs``. With the ``cache`` of the compilation before, only what changed since is parsed and
+    lowered; the result is the same.
     """
     cache = cache or Cache()
-    cache.begin(sources)
+    cache.begin(sources, udfs.by_name() if udfs else {})
     compilation = _Compilation(sources, cache)
     for name, text in files.items():
         compilation.file(name, text)
@@ -94,7 +101,7 @@ class _Compilation:
             return
         before = self.findings.errors
         for statement in reader.statements(piece):
-            lowered = lower(statement, self._source(statement, reader.file), reader.file)
+            lowered = lower(statement, self._source(statement, reader.file), reader.file, self.cache.udfs)
             if self.findings.errors == before:
                 self.cache.put(piece, lowered)
             yield 0, lowered

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
+from headwater.core.udf import Signature
 from headwater.rules import lint
 from headwater.rules.datasets import Column
 from headwater.rules.fields import Scope, SourceFields, UnknownFieldError
@@ -18,10 +21,10 @@ class Lowered:
     """A statement as it was lowered; its places are offsets in the file that it was read from.
 
     ``rule`` is None where the statement has errors, and without a name where its header gives none. ``does`` is
-    `lint.what_it_does` of it.
+    `lint.what_it_does` of it. ``calls_udfs`` tells whether it calls Python functions.
     """
 
-    __slots__ = ("columns", "does", "into", "name", "notes", "rule", "star", "start")
+    __slots__ = ("calls_udfs", "columns", "does", "into", "name", "notes", "rule", "star", "start")
 
     def __init__(self, statement: Statement, rule: PhysicalRule | None, columns: list[Column]) -> None:
         self.start = statement.start
@@ -32,6 +35,7 @@ class Lowered:
         self.rule = rule
         self.columns = columns
         self.does = lint.what_it_does(rule) if rule else 0
+        self.calls_udfs = False
 
     def named(self, name: str) -> PhysicalRule | None:
         """The rule under this name."""
@@ -40,18 +44,19 @@ class Lowered:
         return self.rule
 
 
-def lower(statement: Statement, fields: SourceFields | None, file: SourceFile) -> Lowered:
+def lower(statement: Statement, fields: SourceFields | None, file: SourceFile, udfs: Mapping[str, Signature]) -> Lowered:
     """Lowers a statement that reads ``fields`` (None: its source is not known). Findings go to its notes."""
     if fields is None:
         return Lowered(statement, None, [])
-    return _Rule(statement, fields, file).lower()
+    return _Rule(statement, fields, file, udfs).lower()
 
 
 class _Rule:
     """Lowers one statement."""
 
-    def __init__(self, statement: Statement, fields: SourceFields, file: SourceFile) -> None:
+    def __init__(self, statement: Statement, fields: SourceFields, file: SourceFile, udfs: Mapping[str, Signature]) -> None:
         self.statement = statement
+        self.udfs = udfs
         self.file = file
         self.notes: Notes = statement.notes
         self.scope = Scope(fields, statement.where, statement.alias)
@@ -60,7 +65,7 @@ class _Rule:
         self.notes.add(self.file, word.start, word.end, code, message, hint)
 
     def lower(self) -> Lowered:
-        statement, low = self.statement, Lowering(self.scope, self.file, self.notes, LOWER)
+        statement, low = self.statement, Lowering(self.scope, self.file, self.notes, LOWER, self.udfs)
         where = low.condition(statement.where, "WHERE") if statement.where else None
         lint.check(statement, where.expression if where else None, self.scope, self.file, self.notes)
         columns = self._columns(low)
@@ -77,7 +82,9 @@ class _Rule:
             where=where.expression if where else None,
             select=Star(tuple(word.text for word in statement.exclude), pairs) if statement.star else pairs,
         )
-        return Lowered(statement, rule, columns)
+        lowered = Lowered(statement, rule, columns)
+        lowered.calls_udfs = low.udfs_called
+        return lowered
 
     def _header(self, key: str) -> str | None:
         word = self.statement.header.get(key)

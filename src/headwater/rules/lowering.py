@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from headwater.core.types import BIGINT, BOOLEAN, DOUBLE, JSON, NULL, TIMESTAMP, VARCHAR, DataType, ListOf, Scalar, StructOf
 from headwater.core.types import type_to_json as stored
+from headwater.core.udf import Signature
 from headwater.rules.conversion import COMPARABLE, castable, castable_targets, common_type, timestamp_literal
 from headwater.rules.fields import Scope, UnknownFieldError
 from headwater.rules.findings import Findings, SourceFile, did_you_mean
@@ -70,11 +71,15 @@ Lower: TypeAlias = "Callable[[Lowering, Node], Value | None]"
 class Lowering:
     """Lowers the expressions of one rule."""
 
-    def __init__(self, scope: Scope, file: SourceFile, findings: Findings, table: Mapping[str, Lower]) -> None:
+    def __init__(
+        self, scope: Scope, file: SourceFile, findings: Findings, table: Mapping[str, Lower], udfs: Mapping[str, Signature]
+    ) -> None:
         self.scope = scope
         self.file = file
         self.findings = findings
         self.table = table
+        self.udfs = udfs
+        self.udfs_called = False
 
     def lower(self, node: Node) -> Value | None:
         """Lowers any expression that is a value of an event: not an INTERVAL and not a UBIGINT."""

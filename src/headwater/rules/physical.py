@@ -42,6 +42,7 @@ OPERATIONS: dict[str, tuple[int, int | None]] = {
     **dict.fromkeys(("greatest", "least"), (1, None)),
     "case": (3, None),
     "coalesce": (1, None),
+    "udf": (3, None),
 }
 
 _VALUE_TYPES: dict[str, type | tuple[type, ...]] = {

@@ -104,6 +104,8 @@ def _operation(op: str, kind: Any, args: list[Expression]) -> str:
         text = f"({values[0]} {_ARITHMETIC[op]} {values[1]})"
         return f"TRY{text}" if kind == "BIGINT" else text
     match op:
+        case "udf":
+            return f"{quoted(args[0][2])}({', '.join(values[2:])})"
         case "not":
             return f"(NOT {values[0]})"
         case "neg":

@@ -112,9 +112,9 @@ def lowered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     lower = compiler.lower
 
-    def counted(statement, fields, file):
+    def counted(statement, fields, file, udfs):
         names.append(statement.into.text)
-        return lower(statement, fields, file)
+        return lower(statement, fields, file, udfs)
 
     monkeypatch.setattr(compiler, "lower", counted)
     return names

@@ -187,7 +187,7 @@ def test_every_operation_is_rendered_above():
     for expression in [*CASES["values"], *CASES["conditions"]]:
         [rule] = compiled(f"INSERT INTO out SELECT {expression} AS v FROM src")
         walk(rule.select[0][1])
-    assert seen == OPERATIONS.keys()
+    assert seen == OPERATIONS.keys() - {"udf"}
 
 
 def test_a_star_rule_gives_line_numbers_and_what_is_replaced(table):

@@ -1,0 +1,1 @@
+"""Functions of one's own in Python: `host` calls them in processes of their own, `functions` is what runs there."""
