@@ -90,14 +90,15 @@ impl Dispatch {
 /// A text behind which `PADDING` bytes may be read, whatever they are.
 #[derive(Clone, Copy)]
 pub struct Padded<'a> {
-    text: &'a [u8],
+    /// The text and what may be read behind it: a pointer to the text alone would give no right to that.
+    padded: &'a [u8],
 }
 
 impl<'a> Padded<'a> {
     /// `batch[start..end]`, if that many bytes of the batch follow it.
     #[inline(always)]
     pub fn within(batch: &'a [u8], start: usize, end: usize) -> Option<Padded<'a>> {
-        if batch.len() >= end + PADDING { batch.get(start..end).map(|text| Padded { text }) } else { None }
+        if start > end { None } else { batch.get(start..end + PADDING).map(|padded| Padded { padded }) }
     }
 
     /// A copy of the text in `space`.
@@ -105,12 +106,12 @@ impl<'a> Padded<'a> {
         space.clear();
         space.extend_from_slice(text);
         space.resize(text.len() + PADDING, 0);
-        Padded { text: &space[..text.len()] }
+        Padded { padded: space }
     }
 
     #[inline(always)]
     pub fn text(self) -> &'a [u8] {
-        self.text
+        &self.padded[..self.padded.len() - PADDING]
     }
 
     /// The byte at `at`, which may be up to `PADDING - 1` behind the end.
@@ -122,10 +123,10 @@ impl<'a> Padded<'a> {
     /// The bytes from `at` on. `at + N` may be up to `PADDING` behind the end.
     #[inline(always)]
     pub fn bytes<const N: usize>(self, at: usize) -> [u8; N] {
-        debug_assert!(at + N <= self.text.len() + PADDING);
+        debug_assert!(at + N <= self.padded.len());
         // SAFETY: every caller passes an offset of at most the length of the text (a position of its structure) and reads at
         // most 32 bytes from there on; both constructors hold that 64 bytes behind the text may be read.
-        unsafe { self.text.as_ptr().add(at).cast::<[u8; N]>().read_unaligned() }
+        unsafe { self.padded.as_ptr().add(at).cast::<[u8; N]>().read_unaligned() }
     }
 }
 
@@ -215,7 +216,7 @@ const KEPT_POSITIONS_MAX: usize = 1 << 20;
 impl Structure {
     /// Finds the structure of a text of less than 4 GiB. False where a string is wrong or the text is not UTF-8.
     pub fn find(&mut self, text: Padded, dispatch: Dispatch) -> bool {
-        let bytes = text.text.len();
+        let bytes = text.text().len();
         if self.positions.capacity() > KEPT_POSITIONS_MAX && bytes < KEPT_POSITIONS_MAX {
             self.positions = Vec::new();
             self.kinds = Vec::new();
@@ -244,7 +245,7 @@ impl Structure {
     /// The machine must have the instructions, and room for `bytes + 64 + SENTINELS` positions and all blocks is reserved.
     #[inline(always)]
     unsafe fn find_with<I: Instructions>(&mut self, padded: Padded) -> bool {
-        let text = padded.text;
+        let (text, first) = (padded.text(), padded.padded.as_ptr());
         let out = self.positions.as_mut_ptr();
         let kinds = self.kinds.as_mut_ptr();
         let marks = self.backslashes.as_mut_ptr();
@@ -256,7 +257,7 @@ impl Structure {
             // SAFETY: at most 63 bytes behind the text are read, which is padded; the room is as the caller holds: a block
             // adds at most one position a byte, and 64 more may be written than are kept.
             unsafe {
-                let mut masks = I::classify(text.as_ptr().add(at));
+                let mut masks = I::classify(first.add(at));
                 let left = text.len() - at;
                 if left < BLOCK {
                     masks.cut(left);
