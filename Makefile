@@ -14,7 +14,7 @@ KERNEL_SOURCES := $(shell find kernel/src kernel/tables -type f) kernel/Cargo.to
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long faults witness check bench curves screenshots webhooks clean
+.PHONY: help setup demo test test-long faults witness check fuzz fuzz-smoke sanitize miri bench curves screenshots webhooks clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -71,6 +71,19 @@ check: setup ## Formatting, types, contracts, clippy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd kernel && cargo fmt --check && cargo clippy --all-targets --quiet
+	cd kernel/fuzz && cargo fmt --check
+
+fuzz: setup ## Fuzz the kernel (nightly Rust and cargo-fuzz; FUZZ_SECONDS=60 for each target, FUZZ_TARGETS="scan wire")
+	FUZZ_SECONDS="$(or $(FUZZ_SECONDS),60)" FUZZ_TARGETS="$(FUZZ_TARGETS)" $(BIN)/python kernel/fuzz/run.py fuzz
+
+fuzz-smoke: setup ## A few seconds of it, where the machine can
+	@$(BIN)/python kernel/fuzz/run.py smoke
+
+sanitize: setup ## The kernel's tests and the known inputs of its fuzz targets under the address sanitizer (nightly Rust)
+	$(BIN)/python kernel/fuzz/run.py sanitize
+
+miri: setup ## The kernel's raw pointers in Miri (nightly Rust)
+	$(BIN)/python kernel/fuzz/run.py miri
 
 bench: setup ## Measure the kernel (events/s of CPU time)
 	$(BIN)/python benchmarks/kernel.py $(ARGS)
@@ -82,4 +95,4 @@ screenshots: setup ## Make the pictures of the documentation anew (needs Chromiu
 	$(BIN)/python docs/images/screenshots.py
 
 clean: ## Remove what was built
-	rm -rf $(VENV) kernel/target build dist
+	rm -rf $(VENV) kernel/target kernel/fuzz/target build dist

@@ -105,7 +105,10 @@ def all_seeds() -> Iterator[tuple[str, bytes]]:
     for target, made in (("intake", bodies()), ("records", records()), ("protobuf", protobufs())):
         for seed in made:
             yield target, seed
+    for seed in protobufs():
+        yield "wire", seed
     for number in range(16):
+        yield "wire", b"\x40" + hashlib.sha512(bytes([number])).digest()
         yield "rules", b"".join(hashlib.sha256(bytes([number, part])).digest() for part in range(8))
 
 

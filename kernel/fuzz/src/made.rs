@@ -279,3 +279,87 @@ pub fn paths_of_all_kinds() -> Vec<Vec<u8>> {
     }
     rules
 }
+
+/// Rules over the messages of `seeds/descriptor.json`: each field as several types, paths inside, filters, and the event itself.
+/// Columns are called as fields are, so that rows fit such messages as well.
+pub fn rules_of_messages() -> Vec<Vec<u8>> {
+    let inner = json!({"struct": [["a", "BIGINT"], ["b", "VARCHAR"], ["d", {"list": "DOUBLE"}], ["i", "BIGINT"]]});
+    let moment = json!({"struct": [["seconds", "BIGINT"], ["nanos", "BIGINT"]]});
+    let mut fields = vec![
+        (vec!["c"], inner.clone()),
+        (vec!["c", "a"], json!("BIGINT")),
+        (vec!["c", "c", "b"], json!("VARCHAR")),
+        (vec!["c", "c", "h"], json!("TIMESTAMP")),
+        (vec!["c", "f", "i"], json!("BIGINT")),
+        (vec!["e", "x"], json!("JSON")),
+        (vec!["f"], inner),
+        (vec!["g"], json!({"list": {"list": "BIGINT"}})),
+        (vec!["h"], moment),
+        (vec!["j", "k"], json!("JSON")),
+    ];
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s"] {
+        for kind in ["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP", "JSON"] {
+            fields.push((vec![name], json!(kind)));
+        }
+        fields.push((vec![name], json!({"list": "BIGINT"})));
+    }
+    let rule = |name: String, filter: Json, select: Json| {
+        json!({"format": 1, "name": name, "from": "e", "into": name, "where": filter, "select": select}).to_string().into_bytes()
+    };
+    let mut rules = vec![
+        rule("star".to_owned(), Json::Null, json!({"star": true})),
+        rule("less".to_owned(), Json::Null, json!({"star": true, "exclude": ["a"]})),
+    ];
+    for (number, (path, kind)) in fields.iter().enumerate() {
+        let field = json!(["field", path, kind]);
+        rules.push(rule(format!("r{number:03}"), Json::Null, json!([[path[0], field]])));
+        if number % 3 == 0 && !matches!(path[0], "a" | "b") {
+            let there = json!(["call", "is_not_null", "BOOLEAN", [field]]);
+            let row = json!([["a", ["field", ["a"], "BIGINT"]], ["b", ["field", ["b"], "VARCHAR"]], [path[0], field]]);
+            rules.push(rule(format!("w{number:03}"), there, row));
+        }
+    }
+    rules
+}
+
+/// A message that mostly is what `seeds/descriptor.json` says.
+pub fn message(choices: &mut Choices, depth: usize) -> Vec<u8> {
+    const WIRES: [u8; 20] = [0, 0, 2, 2, 2, 2, 3, 2, 2, 0, 2, 0, 2, 5, 0, 5, 0, 1, 2, 2];
+    let mut out = Vec::new();
+    for _ in 0..choices.below(6) {
+        let number = 1 + choices.below(19);
+        let wire = if choices.chance(16) { choices.below(8) as u8 } else { WIRES[number] };
+        let tag = if number == 15 { 2000 } else { number as u32 } << 3 | u32::from(wire);
+        varint(u64::from(tag), &mut out);
+        match wire {
+            0 if choices.chance(8) => out.extend([0x80, 0x00]),
+            0 => varint(if choices.chance(3) { choices.number() as u64 } else { u64::from(choices.byte()) }, &mut out),
+            1 => out.extend_from_slice(choices.pick(&[1.5f64, 0.0, f64::NAN, -1e300, f64::INFINITY]).to_le_bytes().as_slice()),
+            5 => out.extend_from_slice(choices.pick(&[1.5f32, 0.0, f32::NAN, 2e9]).to_le_bytes().as_slice()),
+            2 => {
+                let inner = match choices.below(5) {
+                    0 | 1 if depth < 4 => message(choices, depth + 1),
+                    2 => br#"{"x":[1, "y"]}"#.to_vec(),
+                    3 => choices.take(8).to_vec(),
+                    _ => choices.pick(TEXTS).as_bytes().to_vec(),
+                };
+                varint(inner.len() as u64, &mut out);
+                out.extend(inner);
+            }
+            3 => {
+                out.extend(if depth < 4 { message(choices, depth + 1) } else { Vec::new() });
+                varint(u64::from((tag & !7) | 4), &mut out);
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 128 {
+        out.push(value as u8 | 128);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}

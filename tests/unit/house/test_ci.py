@@ -133,3 +133,18 @@ def test_the_closing_line_counts_what_ran(tmp_path, cargo, junit, line, code):
     done = run(sys.executable, ROOT / ".ci/count.py", "log", "junit.xml", cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == line
     assert done.returncode == code
+
+
+@pytest.mark.parametrize(
+    ("asked", "cargo", "code", "said"),
+    [
+        ("smoke", "exit 1", 0, "Skipped: fuzzing of the kernel (scan, "),
+        ("fuzz", "exit 1", 2, "make fuzz: a nightly toolchain of Rust is needed"),
+        ("sanitize", "", 2, "make sanitize: c++ is needed; `apt-get install g++` installs it"),
+        ("miri", "", 2, "make miri: cargo-miri is needed; `rustup component add miri rust-src --toolchain nightly` installs it"),
+    ],
+)
+def test_fuzzing_names_what_the_machine_lacks(machine, asked, cargo, code, said):
+    fake(machine, "cargo", cargo)
+    done = run(sys.executable, ROOT / "kernel/fuzz/run.py", asked, cwd=machine, PATH=str(machine))
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
