@@ -287,10 +287,23 @@ impl Blocks {
         self.known_bits = HashMap::new();
     }
 
-    /// How many rules the blocks hold; one counts for each that it is in.
+    /// The rules that blocks hold.
     pub fn rules(&self, blocks: (u32, u32)) -> impl Iterator<Item = u32> + '_ {
+        self.entries_of(blocks).iter().map(|entry| entry.rule)
+    }
+
+    /// The rules that blocks hold, each with the nodes that are evaluated by themselves.
+    pub fn rules_and_nodes(&self, blocks: (u32, u32)) -> impl Iterator<Item = (u32, Vec<u32>)> + '_ {
+        let nodes = |entry: &Entry| match entry.nodes {
+            NO_NODES => Vec::new(),
+            first => self.nodes[first as usize..].iter().take_while(|node| **node != NO_NODES).map(|node| node >> 1).collect(),
+        };
+        self.entries_of(blocks).iter().map(move |entry| (entry.rule, nodes(entry)))
+    }
+
+    fn entries_of(&self, blocks: (u32, u32)) -> &[Entry] {
         let (first, end) = (self.blocks[blocks.0 as usize], self.blocks[blocks.1 as usize]);
-        self.entries[first.entries as usize..end.entries as usize].iter().map(|entry| entry.rule)
+        &self.entries[first.entries as usize..end.entries as usize]
     }
 }
 

@@ -15,6 +15,8 @@ use crate::value::{Packed, Place, Text, Texts, Value};
 /// What is kept while events run: made once for a batch, and valid for one event where an epoch says so.
 #[derive(Default)]
 pub struct Memory {
+    /// The program that it is of; 0 for none.
+    program: u64,
     pub epoch: u32,
     /// Where the values of this event stand.
     pub slots: Slots,
@@ -52,14 +54,12 @@ const KEPT_BYTES_MAX: usize = 16 << 20;
 impl Memory {
     /// Makes ready for the next event. True if epochs begin anew.
     pub fn begin(&mut self, program: &Program) -> bool {
-        let fits = self.nodes.len() == program.nodes.len()
-            && self.readings.len() == program.readings.len()
-            && self.patterns.len() == program.regexps.len();
-        let anew = !fits || self.epoch == u32::MAX;
+        let anew = self.program != program.id() || self.epoch == u32::MAX;
         if anew {
             self.patterns = program.regexps.iter().map(|_| None).collect();
             self.nodes = vec![Memo { value: Packed::default(), epoch: 0, failed: None }; program.nodes.len()];
             self.readings = vec![(Packed::default(), 0); program.readings.len()];
+            self.program = program.id();
             self.epoch = 0;
         }
         self.epoch += 1;

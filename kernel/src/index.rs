@@ -27,6 +27,20 @@ pub struct Index {
     pub blocks: Blocks,
     /// Of the others: conditions in the order that is likely to be cheapest.
     pub conditions: Vec<u32>,
+    /// What WHERE joins by AND, by rule and place; for each of its keys, or once where it has none.
+    pub notes: Vec<Note>,
+}
+
+/// A condition as it stands in a rule, for those who ask what became of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Note {
+    pub rule: u32,
+    pub place: u32,
+    pub node: u32,
+    /// A key of which it allows some values only.
+    pub key: Option<u32>,
+    /// It says nothing but that.
+    pub exact: bool,
 }
 
 /// An expression that rules compare with literals, and the numbers of these literals.
@@ -111,6 +125,11 @@ impl Numbers {
         (from.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
     }
 
+    /// All numbers that it leads to.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.places.iter().filter(|(from, _)| *from != u32::MAX).map(|(_, to)| *to)
+    }
+
     #[inline(always)]
     pub fn get(&self, from: u32) -> Option<u32> {
         let mut place = self.first_place(from);
@@ -162,6 +181,14 @@ pub(crate) enum Literal {
     Integer(i64),
 }
 
+impl Index {
+    /// The rules that are looked at where a group is, but for those of the groups in it.
+    pub fn rules_of(&self, group: usize) -> impl Iterator<Item = u32> + '_ {
+        let group = &self.groups[group];
+        self.blocks.rules(group.blocks).chain(group.fallible.iter().map(|entry| entry.rule))
+    }
+}
+
 impl IndexBuilder {
     /// The next rule's WHERE.
     pub fn add(&mut self, filter: Option<u32>) {
@@ -171,7 +198,7 @@ impl IndexBuilder {
     /// `usual` says of a node that is a field of a simple type where it stands.
     pub fn build(mut self, linker: &Linker, usual: impl Fn(u32) -> Source) -> Index {
         let filters = std::mem::take(&mut self.filters);
-        let rules: Vec<RuleParts> = filters.iter().map(|filter| self.parts(linker, *filter)).collect();
+        let rules: Vec<RuleParts> = (0..).zip(&filters).map(|(rule, filter)| self.parts(linker, rule, *filter)).collect();
         let alive: Vec<u32> = (0..rules.len() as u32).filter(|rule| !rules[*rule as usize].never).collect();
         self.group(linker, &rules, alive, &mut Vec::new());
         let blocks = &mut self.index.blocks;
@@ -181,17 +208,26 @@ impl IndexBuilder {
         self.index
     }
 
-    fn parts(&mut self, linker: &Linker, filter: Option<u32>) -> RuleParts {
+    fn parts(&mut self, linker: &Linker, rule: u32, filter: Option<u32>) -> RuleParts {
         let can_fail = filter.is_some_and(|node| linker.can_fail[node as usize]);
         let mut conditions = Vec::new();
         let mut atoms = Atoms::new();
         let mut pending: Vec<u32> = filter.into_iter().collect();
+        let mut place = 0;
         while let Some(node) = pending.pop() {
             match linker.nodes[node as usize] {
-                Node::Call(call) if call.op == Op::And => pending.extend(call_arguments(linker, node).iter().rev()),
+                Node::Call(call) if call.op == Op::And => {
+                    pending.extend(call_arguments(linker, node).iter().rev());
+                    continue;
+                }
                 Node::Constant(Value::Boolean(true)) => {}
                 _ => {
                     let (found, whole) = self.atoms(linker, node);
+                    let note = Note { rule, place, node, key: None, exact: whole };
+                    self.index.notes.extend(found.keys().map(|key| Note { key: Some(*key), ..note }));
+                    if found.is_empty() {
+                        self.index.notes.push(note);
+                    }
                     let exact = found.keys().next().copied().filter(|_| whole);
                     both(&mut atoms, found);
                     let own = Condition::Node { node, wanted: true };
@@ -199,6 +235,7 @@ impl IndexBuilder {
                     conditions.push(Part { node, exact, condition });
                 }
             }
+            place += 1;
         }
         let constant_false = |node: u32| matches!(linker.nodes[node as usize], Node::Constant(Value::Boolean(false)));
         let contradicts = !can_fail && atoms.values().any(Vec::is_empty);
@@ -458,6 +495,7 @@ fn cost(linker: &Linker, node: u32, depth: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counts::RuleCounts;
     use crate::link::Program;
     use crate::run::{self, Pool};
 
@@ -493,15 +531,13 @@ mod tests {
 
     /// The rules that a group holds, but for those in its splits.
     fn held(program: &Program, group: usize) -> Vec<u32> {
-        let group = &program.index.groups[group];
-        let certain = program.index.blocks.rules(group.blocks);
-        certain.chain(group.fallible.iter().map(|entry| entry.rule)).collect()
+        program.index.rules_of(group).collect()
     }
 
     /// The rules that matched, and those that counted an error in WHERE.
     fn ran(program: &Program, event: &str) -> (Vec<u32>, Vec<u32>) {
         let batch = run::run_lines(program, &Pool::default(), event.as_bytes());
-        let of = |counted: fn(&run::RuleCounts) -> u64| {
+        let of = |counted: fn(&RuleCounts) -> u64| {
             batch.rules.iter().filter(|(_, counts)| counted(counts) > 0).map(|(rule, _)| *rule).collect()
         };
         (of(|counts| counts.matched), of(|counts| counts.where_errors))

@@ -4,8 +4,10 @@
 
 pub mod block;
 pub mod condition;
+pub mod counts;
 pub mod deduplicate;
 pub mod eval;
+pub mod explain;
 pub mod functions;
 pub mod index;
 pub mod intake;

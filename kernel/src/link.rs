@@ -19,6 +19,7 @@ use crate::protobuf::output::Encoding;
 use crate::protobuf::{self, Descriptor};
 use crate::read::Shapes;
 use crate::row::{Row, Rows};
+use crate::structure::Dispatch;
 use crate::trie::Trie;
 use crate::types::Type;
 use crate::udf::{Calls, Udfs};
@@ -122,11 +123,14 @@ pub struct Column {
 /// A rule set made ready. Immutable.
 #[derive(Debug)]
 pub struct Program {
+    pub dispatch: Dispatch,
     pub rules: Vec<LinkedRule>,
     pub datasets: Vec<String>,
     /// Every path that a rule names, dotted.
     pub paths: Vec<String>,
     pub trie: Trie,
+    /// By path: its node of the trie.
+    pub nodes_of: Vec<u32>,
     /// By node of the trie: the readings of its path.
     pub readings_of: Vec<Vec<(u32, Reading)>>,
     /// The node of each reading, and its shape.
@@ -166,19 +170,26 @@ const PARSE_THREADS_MAX: usize = 4;
 const PARSE_RULES_MIN: usize = 500;
 
 impl Program {
-    /// Links physical rules. The error names the rule and what is not known.
+    /// Which one it is, of all that this process links; never 0.
+    #[inline(always)]
+    pub fn id(&self) -> u64 {
+        self.trie.id
+    }
+
+    /// Links physical rules. The error names the rule and what is not known, or says that no way of finding structure can be had.
     pub fn link(rules: &[Vec<u8>]) -> Result<Program, String> {
         Program::link_formats(rules, Formats::default())
     }
 
     /// As `link`, for events that are messages.
     pub fn link_formats(rules: &[Vec<u8>], formats: Formats) -> Result<Program, String> {
+        let dispatch = Dispatch::of_machine()?;
         // Expressions may be nested as deep as `physical::DEPTH_MAX`, which the caller's stack need not bear.
         std::thread::scope(|scope| {
             let work = || {
                 let rules = parse(scope, rules)?;
                 let scout = Formats { input: formats.input.clone(), ..Formats::default() };
-                Udfs::link(&rules, link(&rules, formats)?, scout)
+                Udfs::link(&rules, link(&rules, formats, dispatch)?, scout)
             };
             joined(std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work))
         })
@@ -207,17 +218,12 @@ fn joined<T>(thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<T,
     done.unwrap_or_else(|_| Err("linking failed unexpectedly".to_owned()))
 }
 
-pub fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
+pub fn link(rules: &[Rule], mut formats: Formats, dispatch: Dispatch) -> Result<Program, String> {
     let mut names = std::collections::HashSet::new();
     if let Some(twice) = rules.iter().find(|rule| !names.insert(&rule.name)) {
         return Err(format!("rule `{}`: another rule has the same name", twice.name));
     }
-    let mut paths = BTreeSet::new();
-    for rule in rules {
-        paths_of(rule, &mut paths);
-    }
-    let mut paths: Vec<Vec<String>> = paths.into_iter().collect();
-    paths.sort_by_cached_key(|path| (path.join("."), path.clone()));
+    let paths = sorted_paths(rules);
     let datasets: BTreeSet<&str> = rules.iter().map(|rule| rule.into.as_str()).collect();
     let datasets: Vec<String> = datasets.into_iter().map(str::to_owned).collect();
     let encodings = encodings(&mut formats, &datasets);
@@ -253,14 +259,17 @@ pub fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
     let readings_of = linker.readings_of(&nodes_of, trie.nodes.len());
     let input = formats.input.map(|descriptor| linker.input(descriptor, &trie, &readings_of, filters, rules, &mut linked));
     let messages = linker.message_rows(&encodings, input.as_ref(), rules, &mut linked, rows.pieces());
+    let readings = linker.readings.iter().map(|reading| (nodes_of[reading.path as usize], reading.shape)).collect();
     linker.shapes.finish();
     Ok(Program {
+        dispatch,
         rules: linked,
         datasets,
         paths: paths.iter().map(|path| path.join(".")).collect(),
         trie,
+        nodes_of,
         readings_of,
-        readings: linker.readings.iter().map(|reading| (nodes_of[reading.path as usize], reading.shape)).collect(),
+        readings,
         shapes: linker.shapes,
         nodes: linker.nodes,
         arguments: linker.arguments,
@@ -276,6 +285,17 @@ pub fn link(rules: &[Rule], mut formats: Formats) -> Result<Program, String> {
         messages,
         udfs: linker.udfs.finish(),
     })
+}
+
+/// Every path that rules name, sorted by its dotted form.
+fn sorted_paths(rules: &[Rule]) -> Vec<Vec<String>> {
+    let mut paths = BTreeSet::new();
+    for rule in rules {
+        paths_of(rule, &mut paths);
+    }
+    let mut paths: Vec<Vec<String>> = paths.into_iter().collect();
+    paths.sort_by_cached_key(|path| (path.join("."), path.clone()));
+    paths
 }
 
 fn paths_of(rule: &Rule, paths: &mut BTreeSet<Vec<String>>) {

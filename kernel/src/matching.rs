@@ -1,40 +1,47 @@
 //! Finding the rules that match an event.
 
 use crate::condition::{NULL, Tester};
+use crate::counts::{Counts, Watch};
 use crate::eval::Evaluation;
 use crate::index::Entry;
-use crate::run::{RuleCounts, Run, State};
+use crate::run::{Run, State};
 use crate::value::Value;
 
 impl Run<'_> {
     /// Finds the rules that match.
-    pub fn find(&mut self, text: &[u8]) {
+    pub fn find<const TIMED: bool>(&mut self, text: &[u8]) {
         let program = self.program;
-        let State { memory, operands, groups, matched, rules, .. } = &mut self.state;
+        let State { memory, operands, groups, matched, counts, .. } = &mut self.state;
         let evaluation = Evaluation { program, event: text, memory };
         let index = &program.index;
         let mut tester = Tester { evaluation, blocks: &index.blocks, keys: &index.keys, known: operands };
         groups.clear();
         groups.push(0);
-        while let Some(group) = groups.pop() {
-            let group = &index.groups[group as usize];
+        let mut watch = TIMED.then(Watch::start);
+        while let Some(number) = groups.pop() {
+            counts.group(number);
+            let group = &index.groups[number as usize];
             for split in &group.splits {
                 let known = tester.operand(split.operand);
                 if known.null != NULL {
                     groups.extend(split.groups.get(known.value as u32));
                 } else {
-                    examine(&mut tester.evaluation, &split.where_null, matched, rules);
+                    split.where_null.iter().for_each(|entry| counts.rule(entry.rule).evaluated += 1);
+                    examine(&mut tester.evaluation, &split.where_null, matched, counts);
                 }
             }
             tester.run(group.blocks.0, group.blocks.1, matched);
-            examine(&mut tester.evaluation, &group.fallible, matched, rules);
+            examine(&mut tester.evaluation, &group.fallible, matched, counts);
+            if let Some(watch) = &mut watch {
+                self.batch.times.groups.push((number, watch.lap()));
+            }
         }
     }
 }
 
 /// Evaluates what is left of the WHERE of these rules.
 #[inline]
-fn examine(evaluation: &mut Evaluation, entries: &[Entry], matched: &mut Vec<u32>, rules: &mut [RuleCounts]) {
+fn examine(evaluation: &mut Evaluation, entries: &[Entry], matched: &mut Vec<u32>, counts: &mut Counts) {
     let index = &evaluation.program.index;
     for entry in entries {
         let conditions = &index.conditions[entry.first as usize..(entry.first + entry.count) as usize];
@@ -56,7 +63,7 @@ fn examine(evaluation: &mut Evaluation, entries: &[Entry], matched: &mut Vec<u32
         }
         match result {
             Value::Boolean(true) => matched.push(entry.rule),
-            Value::Failed => rules[entry.rule as usize].where_errors += 1,
+            Value::Failed => counts.rule(entry.rule).where_errors += 1,
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use crate::op::Op;
 use crate::project;
 use crate::read::key_is;
 use crate::record::{RecordError, RecordRef};
-use crate::row::Failed;
+use crate::row::{Failed, LeftOut};
 use crate::run::{Event, Failure, Run, State};
 use crate::star;
 use crate::value::Value;
@@ -44,16 +44,22 @@ impl Run<'_> {
     pub fn output(&mut self, number: u32, event: &Event) {
         let program = self.program;
         let start = self.state.outputs.written.len();
-        let written = self.write(&program.rules[number as usize], event, start);
-        let counts = &mut self.state.rules[number as usize];
+        let rule = &program.rules[number as usize];
+        let before = self.state.outputs.total(rule.dataset);
+        let written = self.write(rule, event, start);
+        let after = self.state.outputs.total(rule.dataset);
+        let counts = self.state.counts.rule(number);
         match written {
-            Ok(not_finite) => {
+            Ok(left) => {
                 counts.matched += 1;
-                counts.not_finite += not_finite;
+                counts.emitted += after.rows - before.rows;
+                counts.bytes += (after.bytes - before.bytes) as u64;
+                counts.nulls += left.nulls as u64;
+                counts.not_finite += left.not_finite as u64;
             }
             Err(stop) => {
                 self.state.outputs.written.truncate(start);
-                match &program.rules[number as usize].output {
+                match &rule.output {
                     Output::Row { row, .. } => row.forget(&program.rows, start, &mut self.state.rows),
                     Output::Message { row, .. } => row.forget(&mut self.state.rows),
                     Output::Star { .. } => {}
@@ -72,9 +78,9 @@ impl Run<'_> {
         }
     }
 
-    /// Writes an output; how many of its columns were not finite. Nothing is a dataset's before all of it was written.
+    /// Writes an output; how many of its columns were left out. Nothing is a dataset's before all of it was written.
     #[inline]
-    fn write(&mut self, rule: &LinkedRule, event: &Event, start: usize) -> Result<u64, Stop> {
+    fn write(&mut self, rule: &LinkedRule, event: &Event, start: usize) -> Result<LeftOut, Stop> {
         if let Some(encoding) = &self.program.encodings[rule.dataset as usize] {
             return self.write_message(rule, encoding, event, start);
         }
@@ -82,14 +88,14 @@ impl Run<'_> {
             Some(header) => Some(RecordRef { rule: &rule.name, ..*header }.begin(&mut self.state.outputs.written)?),
             None => None,
         };
-        let (not_finite, payload) = match &rule.output {
+        let (left, payload) = match &rule.output {
             Output::Row { row, .. } => {
                 let State { memory, rows, outputs, .. } = &mut self.state;
                 let mut evaluation = Evaluation { program: self.program, event: event.values, memory };
                 (evaluation.row(*row, rows, &mut outputs.written)?, Payload::Written)
             }
             Output::Star { exclude, replace } => self.star(exclude, replace, event)?,
-            Output::Message { .. } => (0, Payload::Written),
+            Output::Message { .. } => (LeftOut::default(), Payload::Written),
         };
         let outputs = &mut self.state.outputs;
         let whole = event.whole.filter(|_| payload == Payload::Whole);
@@ -108,11 +114,11 @@ impl Run<'_> {
             outputs.add_of_batch(rule.dataset, at, bytes);
         }
         outputs.end_row(rule.dataset);
-        Ok(not_finite)
+        Ok(left)
     }
 
     /// Appends what a `*` gives, unless it is the event itself.
-    pub fn star(&mut self, exclude: &[Vec<u8>], replace: &[Column], event: &Event) -> Result<(u64, Payload), Stop> {
+    pub fn star(&mut self, exclude: &[Vec<u8>], replace: &[Column], event: &Event) -> Result<(LeftOut, Payload), Stop> {
         let state = &mut self.state;
         if state.cuts.1 != state.memory.epoch {
             let collapser = &mut state.collapser;
@@ -126,14 +132,14 @@ impl Run<'_> {
             state.cuts.1 = state.memory.epoch;
         }
         if replace.is_empty() && exclude.is_empty() && state.cuts.0.is_empty() {
-            return Ok((0, Payload::Whole));
+            return Ok((LeftOut::default(), Payload::Whole));
         }
         // Every column is evaluated before a byte is written: where a key stands does not say which of two failures counts.
         let mut columns: Vec<(Vec<u8>, bool)> = Vec::with_capacity(replace.len());
-        let mut not_finite = 0;
+        let mut left = LeftOut::default();
         for (number, column) in replace.iter().enumerate() {
             let mut written = Vec::new();
-            not_finite += self.column(column, number as u32, event, &mut written)?;
+            self.column(column, number as u32, event, &mut left, &mut written)?;
             columns.push((written, false));
         }
         let State { memory, cuts: (cuts, _), outputs, .. } = &mut self.state;
@@ -142,7 +148,7 @@ impl Run<'_> {
         let mut members = star::top_members(event.text, event.span, cuts);
         if replace.is_empty() && !members.any(|member| excluded(member.key)) {
             star::write_cut(event.text, event.span.start, event.span.end, cuts, out);
-            return Ok((0, Payload::Written));
+            return Ok((left, Payload::Written));
         }
         let start = out.len();
         for member in star::top_members(event.text, event.span, cuts) {
@@ -164,11 +170,11 @@ impl Run<'_> {
             out.extend_from_slice(written);
         }
         project::close(b'{', b'}', start, out);
-        Ok((not_finite, Payload::Written))
+        Ok((left, Payload::Written))
     }
 
-    /// Appends `,"name":value`, or nothing where it is NULL. 1 if it was a DOUBLE that is not finite.
-    fn column(&mut self, column: &Column, number: u32, event: &Event, out: &mut Vec<u8>) -> Result<u64, Stop> {
+    /// Appends `,"name":value`, or nothing where it is NULL, or a DOUBLE that is not finite.
+    fn column(&mut self, column: &Column, number: u32, event: &Event, left: &mut LeftOut, out: &mut Vec<u8>) -> Result<(), Stop> {
         let memory = &mut self.state.memory;
         memory.failed = None;
         let mut evaluation = Evaluation { program: self.program, event: event.values, memory };
@@ -177,14 +183,15 @@ impl Run<'_> {
             return Err(Stop::Failed(Failed { column: number, op }));
         }
         if value == Value::Null {
-            return Ok(0);
+            left.nulls += 1;
+            return Ok(());
         }
         let kept = out.len();
         out.extend_from_slice(&column.label);
-        if project::write_value(&mut evaluation, value, out) {
-            return Ok(0);
+        if !project::write_value(&mut evaluation, value, out) {
+            out.truncate(kept);
+            left.not_finite += 1;
         }
-        out.truncate(kept);
-        Ok(1)
+        Ok(())
     }
 }

@@ -27,6 +27,13 @@ pub struct Total {
     pub bytes: usize,
 }
 
+impl Total {
+    pub fn add(&mut self, other: Total) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Outputs {
     pub written: Vec<u8>,
@@ -72,6 +79,12 @@ impl Outputs {
     #[inline(always)]
     pub fn end_row(&mut self, dataset: u32) {
         self.totals[dataset as usize].rows += 1;
+    }
+
+    /// What a dataset has so far.
+    #[inline(always)]
+    pub fn total(&self, dataset: u32) -> Total {
+        self.totals[dataset as usize]
     }
 
     /// The datasets that have rows, in order.

@@ -1,11 +1,11 @@
 //! Reading a value of the event as a registered type: the table "Reading a field" of `docs/formats/physical-rule.md`.
 
+use crate::counts::FieldCounts;
 use crate::eval::Memory;
 use crate::functions::{number, timestamp};
 use crate::json::{self, Cursor, Kind, Span};
 use crate::keys::KeyTable;
 use crate::link::{Program, Reading};
-use crate::run::FieldCounts;
 use crate::slots::{ANY, Tag, tags};
 use crate::types::Type;
 use crate::value::{Place, Text, Value};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::ops::AddAssign;
 
 use crate::eval::Evaluation;
 use crate::link::{Column, Linker, Node, Part};
@@ -72,9 +73,30 @@ impl What {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
     pub epoch: u32,
-    pub not_finite: u32,
+    pub left: LeftOut,
     pub start: usize,
     pub end: usize,
+}
+
+/// How many columns of a row were left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeftOut {
+    pub nulls: u32,
+    pub not_finite: u32,
+}
+
+impl LeftOut {
+    const NONE: LeftOut = LeftOut { nulls: 0, not_finite: 0 };
+    const NULL: LeftOut = LeftOut { nulls: 1, not_finite: 0 };
+    const NOT_FINITE: LeftOut = LeftOut { nulls: 0, not_finite: 1 };
+}
+
+impl AddAssign for LeftOut {
+    #[inline(always)]
+    fn add_assign(&mut self, more: LeftOut) {
+        self.nulls += more.nulls;
+        self.not_finite += more.not_finite;
+    }
 }
 
 /// Why a row was not written.
@@ -228,20 +250,20 @@ impl Row {
 struct Stopped(Op);
 
 impl Evaluation<'_> {
-    /// Appends a row; how many of its columns were not finite. Where it fails, what was written of it is to be taken back.
+    /// Appends a row; how many of its columns were left out. Where it fails, what was written of it is to be taken back.
     #[inline]
-    pub fn row(&mut self, row: Row, known: &mut [Known], out: &mut Vec<u8>) -> Result<u64, Failed> {
+    pub fn row(&mut self, row: Row, known: &mut [Known], out: &mut Vec<u8>) -> Result<LeftOut, Failed> {
         let rows = &self.program.rows;
         let list = rows.list(row.first, row.count);
         let mut pen = Pen::new(out);
         let start = pen.at();
-        let mut not_finite = 0;
+        let mut left = LeftOut::default();
         for (at, number) in list.iter().enumerate() {
             let piece = &rows.pieces[*number as usize];
             if piece.shared {
                 let here = &known[*number as usize];
                 if here.epoch == self.memory.epoch {
-                    not_finite += here.not_finite;
+                    left += here.left;
                     pen.repeat_parts(here.start, here.end);
                     continue;
                 }
@@ -254,49 +276,53 @@ impl Evaluation<'_> {
                     return Err(Failed { column: list[..at].iter().map(|before| rows.columns(*before)).sum(), op });
                 }
             };
-            not_finite += counted;
+            left += counted;
             if piece.shared {
                 let here = &mut known[*number as usize];
                 here.epoch = self.memory.epoch;
-                here.not_finite = counted;
+                here.left = counted;
                 here.start = begun;
                 here.end = pen.at();
             }
         }
         pen.close(start);
         pen.finish();
-        Ok(not_finite as u64)
+        Ok(left)
     }
 
-    /// Appends a piece; how many columns of it were not finite.
+    /// Appends a piece; how many columns of it were left out.
     #[inline(always)]
-    fn piece(&mut self, piece: &Piece, pen: &mut Pen) -> Result<u32, Stopped> {
+    fn piece(&mut self, piece: &Piece, pen: &mut Pen) -> Result<LeftOut, Stopped> {
         match piece.what {
             What::Leading => {
                 let rows = &self.program.rows;
                 let list = rows.list(piece.number, piece.second);
-                // None of them can fail, and none is a leading part.
-                Ok(list.iter().map(|inner| self.column(&rows.pieces[*inner as usize], pen).unwrap_or(0)).sum())
+                let mut left = LeftOut::default();
+                for inner in list {
+                    // None of them can fail, and none is a leading part.
+                    left += self.column(&rows.pieces[*inner as usize], pen).unwrap_or_default();
+                }
+                Ok(left)
             }
             _ => self.column(piece, pen),
         }
     }
 
     #[inline(always)]
-    fn column(&mut self, piece: &Piece, pen: &mut Pen) -> Result<u32, Stopped> {
+    fn column(&mut self, piece: &Piece, pen: &mut Pen) -> Result<LeftOut, Stopped> {
         let (text, end) = (piece.text as usize, (piece.text + piece.bytes) as usize);
         let value = match piece.what {
             What::Constant | What::Leading => {
                 pen.piece(&self.program.rows.text, text, end);
-                return Ok(0);
+                return Ok(LeftOut::NONE);
             }
             What::Reading => {
                 if piece.verbatim != 0 {
-                    let Some(slot) = self.memory.slots.get(piece.second) else { return Ok(0) };
+                    let Some(slot) = self.memory.slots.get(piece.second) else { return Ok(LeftOut::NULL) };
                     if piece.verbatim & slot.tag.bit() != 0 {
                         pen.piece(&self.program.rows.text, text, end);
                         pen.piece(self.event, slot.start as usize, slot.end as usize);
-                        return Ok(0);
+                        return Ok(LeftOut::NONE);
                     }
                 }
                 self.reading(piece.number)
@@ -312,15 +338,15 @@ impl Evaluation<'_> {
             }
         };
         if value == Value::Null {
-            return Ok(0);
+            return Ok(LeftOut::NULL);
         }
         let kept = pen.at();
         pen.piece(&self.program.rows.text, text, end);
         if self.write(value, pen) {
-            return Ok(0);
+            return Ok(LeftOut::NONE);
         }
         pen.back_to(kept);
-        Ok(1)
+        Ok(LeftOut::NOT_FINITE)
     }
 
     /// Appends a value. False, and nothing is written, for one that is not finite.

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use crate::condition;
+use crate::counts::{Counts, FieldCounts, RuleCounts, SAMPLED_ONE_IN, Times, Watch};
 use crate::eval::Memory;
 use crate::json::{Malformed, Span};
 use crate::link::Program;
@@ -13,45 +14,14 @@ use crate::read::read_all;
 use crate::record::{RecordError, RecordRef};
 use crate::row;
 use crate::scan::{self, Scan, Scanned};
+use crate::slots::Tag;
 use crate::star::Collapser;
-use crate::structure::{Dispatch, Padded};
+use crate::structure::Padded;
 
 /// Events longer than this are rejected: offsets inside them have 32 bits.
 pub const EVENT_BYTES_MAX: usize = u32::MAX as usize - 1;
 const REASON_NOT_AN_OBJECT: &str = "not_an_object";
 pub const REASON_TOO_LONG: &str = "too_long";
-
-/// What one rule counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleCounts {
-    pub matched: u64,
-    pub where_errors: u64,
-    pub failed: u64,
-    pub not_finite: u64,
-}
-
-/// What one path counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FieldCounts {
-    pub coerced: u64,
-    pub type_errors: u64,
-}
-
-impl RuleCounts {
-    pub fn add(&mut self, other: &RuleCounts) {
-        self.matched += other.matched;
-        self.where_errors += other.where_errors;
-        self.failed += other.failed;
-        self.not_finite += other.not_finite;
-    }
-}
-
-impl FieldCounts {
-    pub fn add(&mut self, other: &FieldCounts) {
-        self.coerced += other.coerced;
-        self.type_errors += other.type_errors;
-    }
-}
 
 /// Where an event stands: its line or record, and its range in the batch or item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +53,12 @@ pub struct Batch {
     pub events: u64,
     pub outputs: Outputs,
     pub rules: Vec<(u32, RuleCounts)>,
+    /// By group of the index: for how many events its rules were looked at.
+    pub groups: Vec<(u32, u32)>,
+    pub times: Times,
     pub fields: Vec<(u32, FieldCounts)>,
+    /// For how many events it was looked at whether fields are there.
+    pub sampled: u64,
     pub rejects: Vec<Reject>,
     pub failures: Vec<Failure>,
     /// By place in `failures`: why a Python function failed.
@@ -127,6 +102,8 @@ impl Pool {
 
 #[derive(Default)]
 pub struct State {
+    /// The program that all of it is of; 0 for none.
+    program: u64,
     pub memory: Memory,
     pub scan: Scan,
     pub collapser: Collapser,
@@ -137,7 +114,7 @@ pub struct State {
     pub groups: Vec<u32>,
     pub matched: Vec<u32>,
     pub fields: Vec<FieldCounts>,
-    pub rules: Vec<RuleCounts>,
+    pub counts: Counts,
     pub outputs: Outputs,
     /// By piece of rows: where it stands, if it was written for this event.
     pub rows: Vec<row::Known>,
@@ -167,6 +144,11 @@ pub fn lines(mut run: Run, batch: &[u8]) -> Batch {
         start = end + 1;
     }
     run.finish()
+}
+
+/// As `run_lines`, with every event timed.
+pub fn profile_lines(program: &Program, pool: &Pool, batch: &[u8]) -> Batch {
+    lines(Run::new(program, pool).timing_all(), batch)
 }
 
 /// One event an item.
@@ -221,12 +203,16 @@ pub fn records(mut run: Run, batch: &[u8], origin: Origin) -> Result<Batch, Reco
 pub struct Run<'p> {
     pub program: &'p Program,
     pub pool: &'p Pool,
-    pub dispatch: Dispatch,
     pub state: State,
     pub batch: Batch,
     pub error: Option<RecordError>,
     /// How many rules wait for answers of Python functions, while it is found out which are asked for.
     pub waiting: u64,
+    /// Well-formed events so far, and how many of them the clock was told of.
+    applied: u64,
+    told: u64,
+    /// Every event is timed.
+    time_all: bool,
 }
 
 /// What an event stands in.
@@ -270,20 +256,28 @@ pub struct Whole<'e> {
 impl<'p> Run<'p> {
     pub fn new(program: &'p Program, pool: &'p Pool) -> Self {
         let mut state = pool.take();
+        if state.program != program.id() {
+            state = State { program: program.id(), ..State::default() };
+        }
         state.fields.resize(program.paths.len(), FieldCounts::default());
-        state.rules.resize(program.rules.len(), RuleCounts::default());
+        state.counts.begin(program.rules.len(), program.index.groups.len());
         state.rows.resize(program.rows.pieces() + program.messages.shared(), row::Known::default());
         state.outputs = pool.outputs.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
         state.outputs.begin(program.datasets.len());
         state.operands.resize(program.index.blocks.operands.len(), condition::Known::default());
-        Run { program, pool, dispatch: Dispatch::of_machine(), state, batch: Batch::default(), error: None, waiting: 0 }
+        Run { program, pool, state, batch: Batch::default(), error: None, waiting: 0, applied: 0, told: 0, time_all: false }
+    }
+
+    /// The same run, with every event timed.
+    pub fn timing_all(self) -> Self {
+        Run { time_all: true, ..self }
     }
 
     pub fn finish(mut self) -> Batch {
         let state = &mut self.state;
         state.memory.udf = None;
-        let counted = state.rules.iter_mut().enumerate().filter(|(_, counts)| **counts != RuleCounts::default());
-        self.batch.rules = counted.map(|(rule, counts)| (rule as u32, std::mem::take(counts))).collect();
+        state.counts.ran(self.applied - self.told);
+        (self.batch.rules, self.batch.groups) = state.counts.take();
         let counted = state.fields.iter_mut().enumerate().filter(|(_, counts)| **counts != FieldCounts::default());
         self.batch.fields = counted.map(|(path, counts)| (path as u32, std::mem::take(counts))).collect();
         self.batch.outputs = std::mem::take(&mut state.outputs);
@@ -329,7 +323,7 @@ impl<'p> Run<'p> {
             Some(text) => text,
             None => Padded::copied(&batch[position.start..position.end], padded),
         };
-        scan::scan(&self.program.trie, text, self.dispatch, scan, &mut memory.slots).map_err(Some)
+        scan::scan(&self.program.trie, text, self.program.dispatch, scan, &mut memory.slots).map_err(Some)
     }
 
     fn object(&mut self, event: Event) {
@@ -358,7 +352,10 @@ impl<'p> Run<'p> {
     /// Runs the rules on an event that is one line.
     pub fn apply(&mut self, event: Event) {
         self.read(event.text);
-        self.find(event.text);
+        if self.timed(Run::count_present) {
+            return self.apply_timed(&event);
+        }
+        self.find::<false>(event.text);
         let mut matched = std::mem::take(&mut self.state.matched);
         matched.sort_unstable();
         let calls = self.program.udfs.is_some();
@@ -370,6 +367,48 @@ impl<'p> Run<'p> {
         }
         matched.clear();
         self.state.matched = matched;
+    }
+
+    /// Finds and writes as `apply` does, with a clock.
+    #[cold]
+    fn apply_timed(&mut self, event: &Event) {
+        let before = self.batch.times.lengths();
+        self.find::<true>(event.text);
+        let mut matched = std::mem::take(&mut self.state.matched);
+        matched.sort_unstable();
+        let mut watch = Watch::start();
+        for &rule in &matched {
+            if self.program.udfs.is_none() || self.holds(rule, event) {
+                self.output(rule, event);
+            }
+            self.batch.times.rules.push((rule, watch.lap()));
+        }
+        matched.clear();
+        self.state.matched = matched;
+        self.batch.times.end(before);
+    }
+
+    /// Takes note of one more well-formed event; `count_present` is called where it is sampled. Whether it is to be timed.
+    #[inline(always)]
+    pub fn timed(&mut self, count_present: impl FnOnce(&mut Self)) -> bool {
+        let mut timed = self.time_all;
+        if self.applied.is_multiple_of(SAMPLED_ONE_IN) {
+            count_present(self);
+            self.batch.sampled += 1;
+            timed |= self.state.counts.time_next(self.applied - self.told);
+            self.told = self.applied;
+        }
+        self.applied += 1;
+        timed
+    }
+
+    /// Counts which paths have values.
+    #[cold]
+    fn count_present(&mut self) {
+        let State { memory, fields, .. } = &mut self.state;
+        for (node, counts) in self.program.nodes_of.iter().zip(fields) {
+            counts.present += memory.slots.get(*node).is_some_and(|slot| slot.tag != Tag::Null) as u64;
+        }
     }
 
     /// Reads the fields whose values are not simply taken as they are, and counts.

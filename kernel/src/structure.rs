@@ -76,14 +76,23 @@ impl Dispatch {
         }
     }
 
-    /// The best of this machine, or the one that the environment names, if the machine can do it. Settled once.
-    pub fn of_machine() -> Dispatch {
-        static SETTLED: OnceLock<Dispatch> = OnceLock::new();
-        *SETTLED.get_or_init(|| {
-            let asked = std::env::var(DISPATCH_VARIABLE).unwrap_or_default();
-            let named = Dispatch::ALL.into_iter().find(|each| each.name() == asked && each.available());
-            named.or_else(|| Dispatch::ALL.into_iter().find(|each| each.available())).unwrap_or(Dispatch::Portable)
-        })
+    /// The best of this machine, or the one that the environment names. Settled once. The error says what is wrong with that name.
+    pub fn of_machine() -> Result<Dispatch, &'static str> {
+        static SETTLED: OnceLock<Result<Dispatch, String>> = OnceLock::new();
+        let asked = || std::env::var_os(DISPATCH_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
+        SETTLED.get_or_init(|| Dispatch::named(&asked())).as_ref().copied().map_err(String::as_str)
+    }
+
+    /// The one of this name; the best of this machine where there is none.
+    fn named(asked: &str) -> Result<Dispatch, String> {
+        let available = || Dispatch::ALL.into_iter().filter(|each| each.available());
+        let valid = || available().map(Dispatch::name).collect::<Vec<_>>().join(", ");
+        match Dispatch::ALL.into_iter().find(|each| each.name() == asked) {
+            Some(found) if found.available() => Ok(found),
+            Some(_) => Err(format!("{DISPATCH_VARIABLE}={asked}: this machine lacks its instructions; it has {}", valid())),
+            None if asked.is_empty() => Ok(available().next().unwrap_or(Dispatch::Portable)),
+            None => Err(format!("{DISPATCH_VARIABLE}={asked} is not known; valid here is {}", valid())),
+        }
     }
 }
 
@@ -360,6 +369,21 @@ impl Structure {
         let between = &self.backslashes[first + 1..last];
         self.backslashes[first] & low != 0 || self.backslashes[last] & high != 0 || between.iter().any(|marks| *marks != 0)
     }
+}
+
+/// Finds the structure of each line, for measuring; how many positions there are.
+pub fn positions_of_lines(batch: &[u8], dispatch: Dispatch) -> usize {
+    let (mut structure, mut space, mut start, mut count) = (Structure::default(), Vec::new(), 0, 0);
+    for end in memchr::memchr_iter(b'\n', batch).chain(std::iter::once(batch.len())) {
+        let text = match Padded::within(batch, start, end) {
+            Some(text) => text,
+            None => Padded::copied(&batch[start..end], &mut space),
+        };
+        structure.find(text, dispatch);
+        count += structure.count();
+        start = end + 1;
+    }
+    count
 }
 
 impl Masks {

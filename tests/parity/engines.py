@@ -45,15 +45,26 @@ def lines_of(ndjson: bytes) -> list[bytes]:
 def all_of(program: Any, result: Any) -> dict[str, Any]:
     """Everything that a result says, by names rather than numbers, in a form that compares exactly."""
     names, paths = program.rule_names, program.field_paths
+    check_balance(result)
     return {
         "events": result.events,
         "outputs": {dataset: [exact(line) for line in lines_of(rows)] for dataset, rows in result.outputs.items() if rows},
         "rows": {dataset: count for dataset, count in result.rows.items() if count},
         "rules": {names[number]: tuple(counts) for number, *counts in result.rules},
+        "written": {names[number]: (emitted, nulls) for number, emitted, nulls, _bytes in result.written},
+        "presence": list(result.presence),
         "fields": {paths[number]: tuple(counts) for number, *counts in result.fields},
         "rejects": [tuple(reject) for reject in result.rejects],
         "failures": [(*place, names[number], column, operation) for *place, number, column, operation in result.failures],
     }
+
+
+def check_balance(result: Any) -> None:
+    """Every rule emits what it matched; datasets get what rules emit, by rows and by bytes."""
+    matched = {number: count for number, count, *_rest in result.rules if count}
+    assert {number: emitted for number, emitted, _nulls, _bytes in result.written} == matched
+    assert sum(matched.values()) == sum(result.rows.values())
+    assert sum(size for *_rest, size in result.written) == sum(map(len, result.outputs.values()))
 
 
 def differences(rules: list[bytes], batch: bytes | list[bytes], udfs: Any = None) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 
+import engines
 import generated
 import pytest
 import wire_messages
@@ -19,7 +20,10 @@ CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 def said(result):
     """What a result says, without the places of events, which differ."""
     failures = [(index, *rest) for index, _start, _end, *rest in result.failures]
-    return dict(result.outputs), dict(result.rows), result.rules, result.fields, failures
+    engines.check_balance(result)
+    written = [(rule, emitted, nulls) for rule, emitted, nulls, _bytes in result.written]
+    counted = result.rules, result.fields, written, result.presence
+    return dict(result.outputs), dict(result.rows), counted, failures
 
 
 def agree(rules, stored, payloads):

@@ -7,6 +7,7 @@ use crate::json::{Kind, Span};
 use crate::link::{LinkedRule, Output};
 use crate::output::{Payload, Stop};
 use crate::record::RecordRef;
+use crate::row::LeftOut;
 use crate::run::{Event, Run, State};
 
 /// The messages of a dataset.
@@ -21,8 +22,14 @@ pub struct Encoding {
 const LENGTH_BYTES_MAX: usize = 5;
 
 impl Run<'_> {
-    /// Writes an output as a message, behind its length unless it is a record's payload; how many of its columns were not finite.
-    pub fn write_message(&mut self, rule: &LinkedRule, encoding: &Encoding, event: &Event, start: usize) -> Result<u64, Stop> {
+    /// Writes an output as a message, behind its length unless it is a record's payload; how many of its columns were left out.
+    pub fn write_message(
+        &mut self,
+        rule: &LinkedRule,
+        encoding: &Encoding,
+        event: &Event,
+        start: usize,
+    ) -> Result<LeftOut, Stop> {
         if rule.passes_whole
             && let Some(whole) = event.message
         {
@@ -37,9 +44,9 @@ impl Run<'_> {
             }
         };
         let body = self.state.outputs.written.len();
-        let not_finite = match &rule.output {
+        let left = match &rule.output {
             Output::Star { exclude, replace } => {
-                let (not_finite, payload) = self.star(exclude, replace, event)?;
+                let (left, payload) = self.star(exclude, replace, event)?;
                 let State { memory, outputs, .. } = &mut self.state;
                 let object = |start, end| Span { start, end, kind: Kind::Object };
                 let encoder = &mut memory.messages.encoder;
@@ -49,14 +56,14 @@ impl Run<'_> {
                     let json = outputs.written.split_off(body);
                     encoder.message(&encoding.descriptor, &json, object(0, json.len()), &mut outputs.written);
                 }
-                not_finite
+                left
             }
             Output::Message { row, .. } => {
                 let State { memory, rows, outputs, .. } = &mut self.state;
                 let mut evaluation = Evaluation { program: self.program, event: event.values, memory };
                 evaluation.message_row(*row, rows, &mut outputs.written)?
             }
-            Output::Row { .. } => 0,
+            Output::Row { .. } => LeftOut::default(),
         };
         let outputs = &mut self.state.outputs;
         let mut from = start;
@@ -66,7 +73,7 @@ impl Run<'_> {
         }
         outputs.add_written(rule.dataset, from);
         outputs.end_row(rule.dataset);
-        Ok(not_finite)
+        Ok(left)
     }
 
     /// Passes the event on as it is.
@@ -77,7 +84,7 @@ impl Run<'_> {
         bytes: &[u8],
         in_batch: Option<(usize, usize)>,
         start: usize,
-    ) -> Result<u64, Stop> {
+    ) -> Result<LeftOut, Stop> {
         let outputs = &mut self.state.outputs;
         if let Some(header) = event.header {
             let begun = RecordRef { rule: &rule.name, ..*header }.begin(&mut outputs.written)?;
@@ -93,7 +100,7 @@ impl Run<'_> {
             outputs.add_of_batch(rule.dataset, at, bytes);
         }
         outputs.end_row(rule.dataset);
-        Ok(0)
+        Ok(LeftOut::default())
     }
 }
 

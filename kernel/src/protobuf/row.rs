@@ -14,7 +14,7 @@ use crate::link::Node;
 use crate::pen::Pen;
 use crate::project::{self, NestedWriter};
 use crate::read::Shape;
-use crate::row::{Failed, Known, leading};
+use crate::row::{Failed, Known, LeftOut, leading};
 use crate::value::{Place, Value};
 
 /// How a value is written.
@@ -251,22 +251,22 @@ impl How {
 }
 
 impl Evaluation<'_> {
-    /// Appends a row as a message; how many of its columns were not finite. Where it fails, what was written of it is to be taken
+    /// Appends a row as a message; how many of its columns were left out. Where it fails, what was written of it is to be taken
     /// back.
-    pub fn message_row(&mut self, row: Row, known: &mut [Known], out: &mut Vec<u8>) -> Result<u64, Failed> {
+    pub fn message_row(&mut self, row: Row, known: &mut [Known], out: &mut Vec<u8>) -> Result<LeftOut, Failed> {
         let program = self.program;
         let rows = &program.messages;
         let steps = &rows.steps[row.first as usize..(row.first + row.count) as usize];
         let epoch = self.memory.epoch;
         let mut pen = Pen::new(out);
         let start = pen.at();
-        let (mut from, mut not_finite) = (0, 0);
+        let (mut from, mut left) = (0, LeftOut::default());
         if let Some((number, count)) = row.shared
-            && let Known { not_finite: counted, start, end, .. } = known[number as usize]
+            && let Known { left: counted, start, end, .. } = known[number as usize]
             && known[number as usize].epoch == epoch
         {
             pen.repeat(start, end);
-            (from, not_finite) = (count as usize, counted);
+            (from, left) = (count as usize, counted);
         }
         for (at, step) in steps.iter().enumerate().skip(from) {
             let text = step.text as usize;
@@ -285,7 +285,9 @@ impl Evaluation<'_> {
                 }
                 What::Copied if self.memory.messages.walked => {
                     pen.piece(&rows.text, text, tag);
+                    let start = pen.at();
                     pen.with(|out| self.copied(&rows.encoded[step.encoded as usize], step.number, out));
+                    left.nulls += (pen.at() == start) as u32;
                     continue;
                 }
                 What::Copied => self.reading(step.number),
@@ -294,7 +296,7 @@ impl Evaluation<'_> {
                     continue;
                 }
                 What::SharedEnd => {
-                    known[step.number as usize] = Known { epoch, not_finite, start, end: pen.at() };
+                    known[step.number as usize] = Known { epoch, left, start, end: pen.at() };
                     continue;
                 }
             };
@@ -302,6 +304,7 @@ impl Evaluation<'_> {
             pen.piece(&rows.text, text, tag + step.tag as usize);
             if value == Value::Null {
                 pen.back_to(kept);
+                left.nulls += 1;
                 continue;
             }
             match self.write_value(step, value, &mut pen) {
@@ -309,12 +312,12 @@ impl Evaluation<'_> {
                 Written::Nothing => pen.back_to(kept),
                 Written::NotFinite => {
                     pen.back_to(kept);
-                    not_finite += 1;
+                    left.not_finite += 1;
                 }
             }
         }
         pen.finish();
-        Ok(u64::from(not_finite))
+        Ok(left)
     }
 
     #[inline(always)]

@@ -5,12 +5,14 @@ use super::encode::Encoder;
 use super::input::Input;
 use super::walk::{Found, Walk};
 use super::wire::{self, CUT_OFF, Malformed};
+use crate::counts::Watch;
 use crate::json::{self, Kind, Span};
 use crate::link::Output;
 use crate::read::read_all;
 use crate::run::{Batch, EVENT_BYTES_MAX, Event, Frame, Position, REASON_TOO_LONG, Reject, Run, State, Whole};
 use crate::scan::{self, Scanned};
 use crate::structure::Padded;
+use crate::value::Value;
 
 /// What is kept while messages run.
 #[derive(Debug, Default)]
@@ -106,7 +108,9 @@ impl Run<'_> {
             let State { scan, padded, memory, .. } = &mut self.state;
             let text = Padded::copied(&decoded, padded);
             // What was decoded is an object.
-            if let Ok(Scanned::Object(span)) = scan::scan(&self.program.trie, text, self.dispatch, scan, &mut memory.slots) {
+            if let Ok(Scanned::Object(span)) =
+                scan::scan(&self.program.trie, text, self.program.dispatch, scan, &mut memory.slots)
+            {
                 self.apply(Event { text: &decoded, values: &decoded, span, ..event });
             }
         }
@@ -123,7 +127,15 @@ impl Run<'_> {
         for held in &input.eager {
             self.read_held(input, *held, event.text, &mut scratch);
         }
-        self.find(if scratch.is_empty() { event.values } else { &scratch });
+        let timed = self.timed(|run| run.count_present_in_message(input, event.text, &mut scratch));
+        let before = self.batch.times.lengths();
+        let values = if scratch.is_empty() { event.values } else { &scratch };
+        if timed {
+            self.find::<true>(values)
+        } else {
+            self.find::<false>(values)
+        }
+        let mut watch = timed.then(Watch::start);
         let mut matched = std::mem::take(&mut self.state.matched);
         matched.sort_unstable();
         let mut decoded = std::mem::take(&mut self.state.decoded);
@@ -146,6 +158,12 @@ impl Run<'_> {
                 event = Event { text: &decoded, span: Span { start: 0, end: decoded.len(), kind: Kind::Object }, ..event };
             }
             self.output(rule, &event);
+            if let Some(watch) = &mut watch {
+                self.batch.times.rules.push((rule, watch.lap()));
+            }
+        }
+        if timed {
+            self.batch.times.end(before);
         }
         matched.clear();
         decoded.clear();
@@ -153,6 +171,27 @@ impl Run<'_> {
         for (kept, mut text) in [(&mut self.state.decoded, decoded), (&mut self.state.scratch, scratch)] {
             text.shrink_to(KEPT_BYTES_MAX);
             *kept = text;
+        }
+    }
+
+    /// Counts which paths have values. What is held is read for it.
+    #[cold]
+    fn count_present_in_message(&mut self, input: &Input, event: &[u8], scratch: &mut Vec<u8>) {
+        for held in 0..input.held.len() {
+            self.read_held(input, held as u32, event, scratch);
+        }
+        let State { memory, fields, .. } = &mut self.state;
+        let mut present = vec![false; fields.len()];
+        for (number, reading) in self.program.readings_of.iter().flatten() {
+            let (value, epoch) = memory.readings[*number as usize];
+            present[reading.path as usize] |= epoch == memory.epoch && value.value() != Value::Null;
+        }
+        for (held, found) in input.held.iter().zip(&memory.messages.found) {
+            let value = found.epoch == memory.epoch && found.value;
+            held.readings.iter().for_each(|(_, reading)| present[reading.path as usize] |= value);
+        }
+        for (counts, present) in fields.iter_mut().zip(present) {
+            counts.present += present as u64;
         }
     }
 
@@ -174,6 +213,7 @@ impl Run<'_> {
             return scratch.truncate(start);
         }
         let Ok(span) = json::Cursor::from(scratch, start).value() else { return };
+        self.state.memory.messages.found[number as usize].value = span.kind != Kind::Null;
         read_all(self.program, &held.readings, span, scratch, &mut self.state.memory, &mut self.state.fields);
     }
 }

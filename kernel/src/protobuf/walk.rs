@@ -16,6 +16,8 @@ pub struct Found {
     pub epoch: u32,
     /// It was read already.
     pub read: bool,
+    /// When it was read, it had a value that is not null.
+    pub value: bool,
 }
 
 /// A walk over one event, whose values go where readings are kept.
@@ -129,7 +131,7 @@ impl<'w> Walk<'w> {
             self.put(*reading, *value);
         }
         for held in &table.implicit {
-            self.found[*held as usize] = Found { start: 0, end: 0, epoch: self.epoch, read: false };
+            self.found[*held as usize] = Found { start: 0, end: 0, epoch: self.epoch, read: false, value: false };
         }
         let bytes = self.event.get(..end)?;
         while at < end {
@@ -197,7 +199,7 @@ impl<'w> Walk<'w> {
                 _ => return None,
             }
         }
-        *found = Found { start, end: end as u32, epoch: self.epoch, read: false };
+        *found = Found { start, end: end as u32, epoch: self.epoch, read: false, value: false };
         Some(())
     }
 

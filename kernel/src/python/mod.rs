@@ -18,6 +18,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::panics::install();
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(program::dispatch, m)?)?;
+    m.add_function(wrap_pyfunction!(program::structure_only, m)?)?;
     m.add_class::<program::PyProgram>()?;
     m.add_class::<result::BatchResult>()?;
     m.add_class::<counters::Counters>()?;

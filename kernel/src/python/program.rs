@@ -5,20 +5,28 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
 use super::apart::apart;
 use super::result::BatchResult;
+use crate::explain::{self, Explained};
 use crate::link::{Formats, Program};
 use crate::protobuf::Descriptor;
 use crate::run::{self, Origin, Pool, Run};
-use crate::structure::Dispatch;
+use crate::structure::{self, Dispatch};
 use crate::udf::{Answers, Scouting, Source};
 
 /// The way in which this process finds the structure of events.
 #[pyfunction]
-pub fn dispatch() -> &'static str {
-    Dispatch::of_machine().name()
+pub fn dispatch() -> PyResult<&'static str> {
+    Dispatch::of_machine().map(Dispatch::name).map_err(PyValueError::new_err)
+}
+
+/// Finds the structure of each line and nothing else; how many brackets, colons, commas and values there are.
+#[pyfunction]
+pub fn structure_only(py: Python<'_>, batch: &[u8]) -> PyResult<usize> {
+    let dispatch = Dispatch::of_machine().map_err(PyValueError::new_err)?;
+    apart(py, || structure::positions_of_lines(batch, dispatch))
 }
 
 /// A linked rule set and the memory that its runs reuse.
@@ -121,6 +129,19 @@ impl PyProgram {
         Ok(BatchResult::new(&self.linked, ran, input))
     }
 
+    fn profile(&self, py: Python<'_>, batch: &Bound<'_, PyBytes>) -> PyResult<BatchResult> {
+        let Linked { program, pool, .. } = &*self.linked;
+        let lines = batch.as_bytes();
+        let answers = self.answers(py, Source::Lines(lines))?;
+        let ran = apart(py, || run::lines(Run::new(program, pool).given(answers).timing_all(), lines))?;
+        Ok(BatchResult::new(&self.linked, ran, Some(batch.clone().unbind())))
+    }
+
+    fn explain<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let found = apart(py, || explain::explain(&self.linked.program))?;
+        found.iter().map(|rule| explained(py, rule)).collect()
+    }
+
     fn run_records(
         &self,
         py: Python<'_>,
@@ -138,4 +159,15 @@ impl PyProgram {
         let ran = ran.map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(BatchResult::new(&self.linked, ran, Some(records.clone().unbind())))
     }
+}
+
+/// One rule, as Python has it.
+fn explained<'py>(py: Python<'py>, rule: &Explained) -> PyResult<Bound<'py, PyDict>> {
+    let found = PyDict::new(py);
+    let row = |of: &explain::Condition| (of.level, of.found_in, of.masked_in, of.alone_in, of.shared_with);
+    found.set_item("conditions", rule.conditions.iter().map(row).collect::<Vec<_>>())?;
+    found.set_item("groups", rule.groups)?;
+    found.set_item("beside", rule.beside)?;
+    found.set_item("can_fail", rule.can_fail)?;
+    Ok(found)
 }

@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use super::apart::apart;
 use super::program::Linked;
+use crate::counts::{RuleCounts, RuleTotals};
 use crate::run::Batch;
 
 #[pyclass(name = "Result", module = "headwater.kernel._native", frozen)]
@@ -95,13 +96,38 @@ impl BatchResult {
 
     #[getter]
     fn rules(&self) -> Vec<(u32, u64, u64, u64, u64)> {
-        let counts = self.batch.rules.iter();
-        counts.map(|(rule, of)| (*rule, of.matched, of.where_errors, of.failed, of.not_finite)).collect()
+        let row = |(rule, of): &(u32, RuleCounts)| (*rule, of.matched, of.where_errors, of.failed, of.not_finite);
+        self.batch.rules.iter().map(row).filter(|row| (row.1, row.2, row.3, row.4) != (0, 0, 0, 0)).collect()
+    }
+
+    #[getter]
+    fn written(&self) -> Vec<(u32, u64, u64, u64)> {
+        let rules = self.batch.rules.iter().filter(|(_, of)| of.emitted > 0);
+        rules.map(|(rule, of)| (*rule, of.emitted, of.nulls, of.bytes)).collect()
+    }
+
+    #[getter]
+    fn evaluated(&self) -> Vec<(u32, u64)> {
+        let Batch { rules, groups, times, .. } = &self.batch;
+        let program = &self.linked.program;
+        let mut totals = RuleTotals::new(program.rules.len(), &program.index);
+        totals.add(rules, groups, times);
+        (0..).zip(totals.evaluated(&program.index)).filter(|(_, count)| *count > 0).collect()
+    }
+
+    #[getter]
+    fn presence(&self) -> Vec<(u64, u64)> {
+        let mut found = vec![(0, self.batch.sampled); self.linked.program.paths.len()];
+        for (path, counts) in &self.batch.fields {
+            found[*path as usize] = (counts.present, self.batch.sampled - counts.present);
+        }
+        found
     }
 
     #[getter]
     fn fields(&self) -> Vec<(u32, u64, u64)> {
-        self.batch.fields.iter().map(|(path, of)| (*path, of.coerced, of.type_errors)).collect()
+        let wrong = self.batch.fields.iter().filter(|(_, of)| of.coerced + of.type_errors > 0);
+        wrong.map(|(path, of)| (*path, of.coerced, of.type_errors)).collect()
     }
 
     #[getter]

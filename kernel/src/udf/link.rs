@@ -139,7 +139,7 @@ impl Udfs {
         if let Some(udfs) = &mut program.udfs {
             let columns = |rule: &Rule| rule.select.columns().iter().any(|(_, value)| calls(value));
             let calling = rules.iter().filter(|rule| rule.deferred.is_some() || columns(rule));
-            udfs.scout = Some(link::link(&calling.map(scouted).collect::<Vec<_>>(), scout)?);
+            udfs.scout = Some(link::link(&calling.map(scouted).collect::<Vec<_>>(), scout, program.dispatch)?);
         }
         Ok(program)
     }

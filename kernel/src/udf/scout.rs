@@ -171,11 +171,10 @@ impl Run<'_> {
 
     /// Whether what of a rule's WHERE calls functions is TRUE.
     fn is_true(&mut self, filter: u32, number: u32, event: &Event) -> bool {
-        let State { memory, rules, .. } = &mut self.state;
+        let State { memory, counts, .. } = &mut self.state;
         let mut evaluation = Evaluation { program: self.program, event: event.values, memory };
-        let counts = &mut rules[number as usize];
         if let Ask::Failed(reason) = evaluation.ask(filter) {
-            counts.failed += 1;
+            counts.rule(number).failed += 1;
             let failure = Failure { position: event.position, rule: number, column: u32::MAX, op: Op::Udf };
             self.batch.failures.push(failure);
             self.say(Some(reason));
@@ -183,7 +182,7 @@ impl Run<'_> {
         }
         match evaluation.value(filter) {
             Value::Boolean(true) => return true,
-            Value::Failed => counts.where_errors += 1,
+            Value::Failed => counts.rule(number).where_errors += 1,
             _ => {}
         }
         false

@@ -8,17 +8,14 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from headwater.cli.check import _read
 from headwater.cli.named_files import named_files, sources
 from headwater.cli.udf_files import Udfs, running, udf_set
 from headwater.core.errors import InputError, ProjectError
-from headwater.kernel.udf.host import Host
 from headwater.measure.explain import Condition, Explained, sample
 from headwater.measure.explain import explain as explained
-from headwater.rules import PhysicalRule, compile_sql
+from headwater.rules import compile_sql
 
 SAMPLE_EVENTS_MAX = 5000
 
@@ -36,9 +33,9 @@ def explain(
 ) -> None:
     """Say how rules are found and what they cost.
 
-    For each rule: the equality conditions that the index can find it by, the conditions that are evaluated then, and in how many
-    other rules each stands too, which the kernel evaluates once an event for all. With --sample, how many events passed each
-    condition and those before it, and the CPU time that the rule costs by itself.
+    For each rule: the conditions by which the kernel's index finds it, those that are evaluated then, and in how many other rules
+    each stands too, which the kernel evaluates once an event for all. With --sample, how many events passed each condition and
+    those before it, for how many the index could not rule the rule out, and the time that it takes.
     """
     functions = udf_set(udfs)
     compiled = compile_sql(_read(rules), str(rules), sources(named_files("--schema", schema)), functions)
@@ -47,7 +44,7 @@ def explain(
     found, count = explained(compiled.rules), None
     if events is not None:
         with running(functions) as host:
-            count = _sampled(compiled.rules, found, _first_events(events), host, quiet=json)
+            count = sample(compiled.rules, found, _first_events(events), host)
     if json:
         print(msgspec.json.encode({"events": count, "rules": found}).decode())
     else:
@@ -63,30 +60,29 @@ def _first_events(file: Path) -> bytes:
     return batch
 
 
-def _sampled(rules: tuple[PhysicalRule, ...], found: list[Explained], batch: bytes, functions: Host, quiet: bool) -> int:
-    """Runs the sample, with a bar on a terminal."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("sampling", total=len(rules))
-        return sample(rules, found, batch, lambda done: bar.update(task, completed=done), functions)
-
-
 def _show(one: Explained, events: int | None) -> None:
     """One rule for people."""
     print(one.rule)
     for condition in one.finds:
         print(f"  found by  {_text(condition)}")
-    if not one.finds:
-        print("  tried on every event: no condition compares a field with values by = or IN")
+    if not one.groups:
+        print("  never: its conditions contradict each other")
+    elif not one.finds:
+        print(f"  looked at for every event, together with {_others(one.beside)}")
+    elif one.beside:
+        print(f"  looked at together with up to {_others(one.beside)}")
     for condition in one.then:
         print(f"  then      {_text(condition)}")
     if events is not None:
-        print(f"  of {events:,} events: {one.candidates:,} candidates, {one.matched:,} matched, {one.ns_per_event:,} ns an event")
+        print(f"  of {events:,} events: {one.evaluated:,} evaluated, {one.matched:,} matched, {one.ns_per_event:,} ns an event")
 
 
 def _text(condition: Condition) -> str:
     """A condition, who shares it, and how many passed."""
-    others = "1 other rule" if condition.shared_with == 1 else f"{condition.shared_with:,} other rules"
-    shared = f"  (in {others} too)" if condition.shared_with else ""
+    shared = f"  (in {_others(condition.shared_with)} too)" if condition.shared_with else ""
     passed = f"  [{condition.passed:,} passed]" if condition.passed is not None else ""
     return f"{condition.text}{shared}{passed}"
+
+
+def _others(count: int) -> str:
+    return "1 other rule" if count == 1 else f"{count:,} other rules"

@@ -1,4 +1,4 @@
-"""A bare ASGI app: the page, its style and script, and /status.json that it asks for every two seconds."""
+"""A bare ASGI app: the page, its style and script, /status.json that it asks for every two seconds, and /metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-PATHS = frozenset({"/", "/status.json", "/status.css", "/status.js"})
+PATHS = frozenset({"/", "/status.json", "/status.css", "/status.js", "/metrics"})
 """What the page answers; whoever shares its port sends these here."""
 
 _STATIC = {
@@ -40,10 +40,16 @@ _log = structlog.get_logger()
 
 
 class StatusPage:
-    """The app. ``status`` gives the value of /status.json; it is called in a thread, once for each request."""
+    """The app. ``status`` gives the value of /status.json, ``metrics`` the text of /metrics (Prometheus' format 0.0.4).
 
-    def __init__(self, status: Callable[[], dict[str, Any]]) -> None:
-        self._status = status
+    Each is called in a thread, once for each request.
+    """
+
+    def __init__(self, status: Callable[[], dict[str, Any]], metrics: Callable[[], str]) -> None:
+        self._figures: dict[str, tuple[Callable[[], bytes], bytes]] = {
+            "/status.json": (lambda: msgspec.json.encode(status()), b"application/json"),
+            "/metrics": (lambda: metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8"),
+        }
         self._static: dict[str, tuple[bytes, bytes, bytes]] = {}
         for path, (name, kind) in _STATIC.items():
             body = (files("headwater.console") / name).read_bytes()
@@ -60,23 +66,23 @@ class StatusPage:
             await _error(
                 send, method, 405, "method_not_allowed", f"{method} is not possible here; GET is", (b"allow", b"GET, HEAD")
             )
-        elif path == "/status.json":
-            await self._answer_status(send, method)
+        elif path in self._figures:
+            await self._answer_figures(send, method, *self._figures[path])
         else:
             body, kind, etag = self._static[path]
             known = any(name == b"if-none-match" and etag in value for name, value in scope["headers"])
             headers = ((b"content-type", kind), (b"etag", etag), (b"cache-control", b"no-cache"))
             await _answer(send, method, 304 if known else 200, b"" if known else body, *headers)
 
-    async def _answer_status(self, send: Send, method: str) -> None:
+    async def _answer_figures(self, send: Send, method: str, figures: Callable[[], bytes], kind: bytes) -> None:
         try:
-            body = msgspec.json.encode(await asyncio.to_thread(self._status))
+            body = await asyncio.to_thread(figures)
         except Exception as error:
             # The page says that figures cannot be had and asks again; what it shows must not depend on every room being well.
             _log.error("status_failed", error=f"{type(error).__name__}: {error}")
             await _error(send, method, 503, "status_failed", "the figures cannot be had now; the log of the process says why")
             return
-        await _answer(send, method, 200, body, (b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+        await _answer(send, method, 200, body, (b"content-type", kind), (b"cache-control", b"no-store"))
 
 
 async def _error(send: Send, method: str, status: int, code: str, text: str, *headers: tuple[bytes, bytes]) -> None:

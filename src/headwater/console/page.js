@@ -284,11 +284,20 @@ function refusals(status) {
   return rows.filter((row) => row.count);
 }
 
+// What the kernel counted of a rule since the process began.
+function ruleTitle(kernel, name) {
+  const rule = kernel.rules?.[name];
+  if (!rule) return "";
+  const ns = Math.round(rule.ns / Math.max(1, kernel.events - kernel.rejects));
+  return `Looked at for ${count(rule.evaluated)} events, ${count(rule.bytes)} bytes, ${count(rule.nulls)} columns NULL, about ${count(ns)} ns an event`;
+}
+
 function updateTables(status) {
   const { collect = {}, etl = {}, deliver = {} } = status;
   tables.events.update((collect.events || []).map((e) => ({ ...e, key: `${e.app} ${e.event}` })));
+  const kernel = etl.kernel || {};
   tables.rules.update(entries(etl.rules).map(([name, rule]) => ({
-    ...rule, name, key: name, stopped: rule.running === false, title: rule.running === false ? "This rule is not in the running snapshot." : "",
+    ...rule, name, key: name, stopped: rule.running === false, title: rule.running === false ? "This rule is not in the running snapshot." : ruleTitle(kernel, name),
   })));
   const names = new Set([...Object.keys(etl.datasets || {}), ...Object.keys(deliver)]);
   tables.datasets.update([...names].map((name) => ({
@@ -299,8 +308,8 @@ function updateTables(status) {
     const [wrong, ...where] = v.violation.split(":");
     return { ...v, key: [v.app, v.event, v.violation].join(" "), wrong: VIOLATIONS[wrong] || wrong, where: where.join(":") };
   }));
-  tables.fields.panel.hidden = !etl.fields;
-  const wrong = entries(etl.fields).filter(([, field]) => field.coerced || field.type_errors);
+  tables.fields.panel.hidden = !kernel.fields;
+  const wrong = entries(kernel.fields).filter(([, field]) => field.coerced || field.type_errors);
   tables.fields.update(wrong.map(([path, field]) => ({ ...field, path, key: path })));
 }
 

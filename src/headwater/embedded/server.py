@@ -17,6 +17,7 @@ import uvicorn
 from headwater.collect import HttpConnection
 from headwater.console import PATHS, StatusPage
 from headwater.core.errors import AddressInUse
+from headwater.embedded.metrics import metrics
 from headwater.embedded.process import Embedded
 from headwater.embedded.status import status
 
@@ -66,7 +67,7 @@ def serve(embedded: Embedded, listener: socket.socket, ready: Callable[[], None]
 
 
 def _app(embedded: Embedded) -> Any:
-    page = StatusPage(partial(status, embedded))
+    page = StatusPage(partial(status, embedded), partial(metrics, embedded))
     collect = embedded.collector.app
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

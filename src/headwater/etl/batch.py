@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -38,15 +38,19 @@ class BatchInput(NamedTuple):
 class Summary(msgspec.Struct):
     """What a run did. ``events`` counts lines that are not blank: well-formed ones and ``rejects``.
 
-    ``dead_letters`` = ``rejects`` and the failures of rules. ``fields``: a path that several sources have is summed.
+    ``dead_letters`` = ``rejects`` and the failures of rules. ``outputs`` are rows, ``output_bytes`` their bytes as NDJSON.
+    ``fields``: a path of several sources is summed. `present` and `nulls` are of ``sampled`` events, `ns` is by ``timed`` ones.
     """
 
     events: int
     rejects: int
     dead_letters: int
     outputs: dict[str, int]
+    output_bytes: dict[str, int]
     rules: dict[str, dict[str, int]]
     fields: dict[str, dict[str, int]]
+    sampled: int
+    timed: int
     seconds: float
     events_per_second: float
 
@@ -208,13 +212,15 @@ def _write_text(file: Path, text: str) -> None:
 
 
 def _summary(sources: Sequence[_Source], batch: _Run, seconds: float) -> Summary:
-    outputs: dict[str, int] = {}
+    outputs: Counter[str] = Counter()
+    output_bytes: Counter[str] = Counter()
     fields: dict[str, dict[str, int]] = {}
     rules: dict[str, dict[str, int]] = {}
     for source in sources:
         rules |= source.counters.rules()
-        for dataset, rows in source.counters.outputs().items():
-            outputs[dataset] = outputs.get(dataset, 0) + rows
+        for dataset, written in source.counters.outputs().items():
+            outputs[dataset] += written["rows"]
+            output_bytes[dataset] += written["bytes"]
         for path, counts in source.counters.fields().items():
             known = fields.setdefault(path, dict.fromkeys(counts, 0))
             for name, count in counts.items():
@@ -225,9 +231,12 @@ def _summary(sources: Sequence[_Source], batch: _Run, seconds: float) -> Summary
         events=events,
         rejects=rejects,
         dead_letters=rejects + batch.failures,
-        outputs=outputs,
+        outputs=dict(outputs),
+        output_bytes=dict(output_bytes),
         rules=rules,
         fields=fields,
+        sampled=sum(source.counters.sampled() for source in sources),
+        timed=sum(source.counters.timed() for source in sources),
         seconds=round(seconds, 3),
         events_per_second=round(events / seconds, 1) if seconds else 0.0,
     )

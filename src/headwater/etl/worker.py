@@ -23,6 +23,7 @@ from headwater.etl.dead_letter import letter_for_too_large, letters
 from headwater.etl.deduplication import STATE as DEDUPLICATION
 from headwater.etl.deduplication import restore
 from headwater.etl.figures import Figures
+from headwater.etl.kernel_counts import KernelCounts
 from headwater.etl.linked import Linked
 from headwater.kernel import Deduplicator
 from headwater.log.interface import AppendGroup, Batch, Commit, Log
@@ -65,6 +66,7 @@ class Worker:
             self._linked.close(None)
             raise
         self._figures = Figures(log.state)
+        self._counts = KernelCounts()
         self._deduplicator: Deduplicator | None = None
         self._next: Linked | None = None
         self._work: _Work | None = None
@@ -160,11 +162,11 @@ class Worker:
 
     def figures(self) -> dict[str, Any]:
         """See `Figures.view`: since the beginning of the log, whatever was restarted. And ``snapshot``, the number that runs,
-        ``lag`` in records, ``ids_forgotten`` before their window was over, ``functions`` by name (since they were loaded), and
-        ``errors``: what holds it up, and which functions are disabled.
+        ``lag`` in records, ``ids_forgotten`` before their window was over, ``functions`` by name (since they were loaded),
+        ``errors``: what holds it up, and which functions are disabled, and ``kernel``: see `KernelCounts.view`.
         """
         with self._lock:
-            view = self._figures.view()
+            view = self._figures.view() | {"kernel": self._counts.view()}
         lag = sum(self._lag(topic, partition) for topic in self.sources() for partition in self._topics_log.partitions(topic))
         linked = self._linked
         errors = [*(error for error in (self._error, self._refused) if error), *linked.functions.alarms()]
@@ -187,6 +189,7 @@ class Worker:
     def _link(self, linked: Linked) -> None:
         with self._lock:
             self._linked = linked
+            self._counts.link()
             self._figures.link(linked.snapshot.source, [ref for refs in linked.rules.values() for ref in refs])
 
     def _read(self, topic: str, partition: int) -> _Work | None:
@@ -220,7 +223,8 @@ class Worker:
         """None where the outputs of the batch are more than an append group holds."""
         linked = self._linked
         # The records carry their origin, so the topic and offset given here are never used.
-        result = linked.program(work.topic).run_records(work.records, work.topic, work.partition, 0, linked.snapshot.number)
+        program = linked.program(work.topic)
+        result = program.run_records(work.records, work.topic, work.partition, 0, linked.snapshot.number)
         rules = linked.rules.get(work.topic, [])
         rows = result.rows
         batches = [Batch(dataset, 0, data, rows[dataset]) for dataset, data in result.outputs.items() if rows[dataset]]
@@ -237,6 +241,7 @@ class Worker:
                 self._figures.add_dead(work.topic)
             else:
                 self._figures.add(work.topic, work.read, work.duplicates, result, rules)
+                self._counts.add(program, result)
             state = ((DEDUPLICATION, work.window), *self._figures.take_changed())
         commit = Commit(GROUP, work.topic, work.partition, work.next_offset)
         return AppendGroup(batches=tuple(batches), commits=(commit,), state=state)

@@ -26,6 +26,7 @@ from headwater.kernel._native import (
     payload_lines,
     read_frame,
     record_delays,
+    structure_only,
     whole_messages,
 )
 
@@ -55,5 +56,6 @@ __all__ = [
     "payload_lines",
     "read_frame",
     "record_delays",
+    "structure_only",
     "whole_messages",
 ]

@@ -5,7 +5,7 @@ of what was read. No object but a Deduplicator is the worse for it; that one ref
 """
 
 from collections.abc import Callable
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 __version__: str
 
@@ -29,6 +29,8 @@ class Program:
     ) -> Program:
         """Links physical rules (JSON, `docs/formats/physical-rule.md`). Raises ValueError that names the rule and what is not known.
 
+        Also where HEADWATER_DISPATCH names no way of finding structure that this machine has.
+
         ``udfs`` calls the Python functions that the rules call: `headwater.kernel.udf.host.Host`. What it raises, runs raise.
         With ``input``, a descriptor (`docs/formats/descriptor.md`), events are Protobuf messages in place of JSON. The datasets of
         ``outputs`` have messages of their descriptors as rows, each behind its length as a varint unless it is a record's payload: what
@@ -45,6 +47,17 @@ class Program:
         """Runs NDJSON (or one event an item). Blank lines are passed over but numbered. Outputs are NDJSON. The GIL is released.
 
         Messages stand each behind its length as a varint (or one an item); what is left of a last one that is not whole is a reject.
+        """
+    def profile(self, batch: bytes) -> Result:
+        """As `run`, but every event is timed, which takes longer."""
+    def explain(self) -> list[dict[str, Any]]:
+        """What the index made of each rule, in their order.
+
+        `groups`: how many groups of the index hold the rule, none where its WHERE contradicts itself. `beside`: how many other rules
+        are looked at together with it, in the largest of these. `can_fail`: its WHERE can be NULL because something failed. `conditions`:
+        for each that WHERE joins by AND (level, found in, masked in, alone in, shared with). At level 1 it is the first atom by which
+        the rule is found, at 2 the second, at 0 none; then in how many of the groups it finds the rule, is tested as a bit of a mask,
+        and is evaluated by itself; then how many other rules have it, for which it is evaluated once an event.
         """
     def run_records(self, records: bytes, topic: str, partition: int, first_offset: int, snapshot: int) -> Result:
         """Runs a batch of records; outputs are batches of records that keep the input's key, tier, times and event_id.
@@ -68,6 +81,18 @@ class Result:
     def rules(self) -> list[tuple[int, int, int, int, int]]:
         """(rule index, matched, where_errors, failed, not_finite) of the rules where any is not 0. `matched` includes neither."""
     @property
+    def written(self) -> list[tuple[int, int, int, int]]:
+        """(rule index, rows emitted, columns of these that were NULL, bytes) of the rules that wrote. Bytes as their dataset got them."""
+    @property
+    def evaluated(self) -> list[tuple[int, int]]:
+        """(rule index, events for which its conditions were looked at): those that the index did not rule out. Where it is not 0."""
+    @property
+    def presence(self) -> list[tuple[int, int]]:
+        """For each of `field_paths`: in how many of the sampled events it has a value, and in how many it is null or missing.
+
+        Sampled are the first well-formed event of the batch and every 64th after it.
+        """
+    @property
     def fields(self) -> list[tuple[int, int, int]]:
         """(index into `field_paths`, coerced, type_errors) where any is not 0."""
     @property
@@ -89,11 +114,20 @@ class Counters:
     def events(self) -> int: ...
     def rejects(self) -> int: ...
     def rules(self) -> dict[str, dict[str, int]]:
-        """Name → matched, where_errors, failed, not_finite; every rule of the program."""
+        """Name → what it counted; every rule of the program.
+
+        `matched` = `emitted` events gave a row, of `bytes` in all; in `nulls` of their columns that are not constant there was NULL, and
+        `not_finite` were left out for that. `failed` and `where_errors` events did not match because something failed. `evaluated`
+        were looked at: the index ruled the others out. `ns`: the time that the rule takes, by the events that were timed, as if all were.
+        """
     def fields(self) -> dict[str, dict[str, int]]:
-        """Path → coerced, type_errors; every path of the program."""
-    def outputs(self) -> dict[str, int]:
-        """Dataset → rows; every dataset of the program."""
+        """Path → coerced, type_errors; and of the sampled events present, nulls; every path of the program."""
+    def outputs(self) -> dict[str, dict[str, int]]:
+        """Dataset → rows, bytes; every dataset of the program."""
+    def sampled(self) -> int:
+        """Events for which it was looked at whether fields are there: the first well-formed one of a batch and every 64th after it."""
+    def timed(self) -> int:
+        """Events that were timed: one in 1,024 of each thread."""
 
 @final
 class Protobuf:
@@ -121,9 +155,12 @@ def whole_messages(data: bytes) -> tuple[int, int, int]:
 def dispatch() -> str:
     """How this process finds the structure of events: `avx512`, `avx2` or `portable`.
 
-    The best that the machine has, settled at the first use; the environment variable HEADWATER_DISPATCH names another. A name
-    that is unknown, or of instructions that the machine lacks, changes nothing.
+    The best that the machine has, settled at the first use; the environment variable HEADWATER_DISPATCH names another. Raises
+    ValueError, as linking a program does, where that name is unknown or the machine lacks the instructions.
     """
+
+def structure_only(batch: bytes) -> int:
+    """Finds the structure of each line and nothing more, for measuring; how many brackets, colons, commas and values. GIL released."""
 
 # Sinks. Both raise ValueError where the bytes are not whole records of a known version.
 

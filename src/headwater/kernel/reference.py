@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headwater.core.types import BOOLEAN, DataType, type_from_json
-from headwater.kernel.reference_expression import FAILED, Call, Evaluation, Expression, Field, fields_of, parse_expression
+from headwater.kernel.reference_expression import (
+    FAILED,
+    Call,
+    Evaluation,
+    Expression,
+    Field,
+    Literal,
+    fields_of,
+    parse_expression,
+)
 from headwater.kernel.reference_json import Malformed, Node, parse, write_text
 from headwater.kernel.reference_read import Reading, one_line, read, write
 from headwater.kernel.reference_udf import Udfs, split
@@ -21,6 +30,7 @@ from headwater.kernel.udf.functions import Functions
 __all__ = ["ReferenceProgram", "ReferenceResult", "read_field"]
 
 FORMAT = 1
+SAMPLED_ONE_IN = 64
 
 
 def read_field(value: bytes, kind: DataType | Any) -> Reading:
@@ -72,6 +82,8 @@ class ReferenceResult:
     rows: dict[str, int] = field(default_factory=dict)
     rules: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     fields: list[tuple[int, int, int]] = field(default_factory=list)
+    written: list[tuple[int, int, int, int]] = field(default_factory=list)
+    presence: list[tuple[int, int]] = field(default_factory=list)
     rejects: list[tuple[int, int, int, str, int]] = field(default_factory=list)
     failures: list[tuple[int, int, int, int, str, str]] = field(default_factory=list)
 
@@ -125,6 +137,9 @@ class _Run:
         self.result = ReferenceResult()
         self.outputs: dict[str, list[bytes]] = {}
         self.counts: dict[str, Counter[int]] = {name: Counter() for name in ("matched", "where_errors", "failed", "not_finite")}
+        self.written: dict[str, Counter[int]] = {name: Counter() for name in ("emitted", "nulls", "bytes")}
+        self.well_formed = 0
+        self.present: Counter[int] = Counter()
         self.coerced: Counter[int] = Counter()
         self.type_errors: Counter[int] = Counter()
 
@@ -139,6 +154,9 @@ class _Run:
             except Malformed as refusal:
                 self.result.rejects.append((index, start, end, refusal.reason, refusal.at))
                 continue
+            if self.well_formed % SAMPLED_ONE_IN == 0:
+                self.sample(event)
+            self.well_formed += 1
             values = self.read(event)
             for number in range(len(self.program.rules)):
                 failure = self.apply(number, event, values)
@@ -150,10 +168,25 @@ class _Run:
         numbers = range(len(self.program.rules))
         rules = [(number, *(count[number] for count in counted)) for number in numbers]
         self.result.rules = [(*each,) for each in rules if any(each[1:])]  # type: ignore[misc]
+        self.result.written = [
+            (number, *(count[number] for count in self.written.values()))  # type: ignore[misc]
+            for number in numbers
+            if self.written["emitted"][number]
+        ]
         paths = range(len(self.program.paths))
+        sampled = -(-self.well_formed // SAMPLED_ONE_IN)
+        self.result.presence = [(self.present[number], sampled - self.present[number]) for number in paths]
         fields = [(number, self.coerced[number], self.type_errors[number]) for number in paths]
         self.result.fields = [each for each in fields if any(each[1:])]
         return self.result
+
+    def sample(self, event: Node) -> None:
+        """Counts which paths have a value that is not null."""
+        for number, path in enumerate(self.program.paths):
+            node: Node | None = event
+            for key in path:
+                node = node.get(key) if node is not None else None
+            self.present[number] += node is not None and node.kind != "null"
 
     def read(self, event: Node) -> dict[Field, Any]:
         """Reads every field that a rule names, and counts once a path."""
@@ -190,7 +223,7 @@ class _Run:
             if condition is not True:
                 return None
         written: dict[str, str | None] = {}
-        not_finite = 0
+        not_finite = nulls = 0
         for name, expression in rule.columns:
             evaluation = Evaluation(values, udfs)
             value = evaluation.value(expression)
@@ -199,10 +232,14 @@ class _Run:
                 return name, evaluation.failures[0]
             written[name] = None if value is None else write(value, expression.kind)
             not_finite += value is not None and written[name] is None
+            nulls += value is None and not isinstance(expression, Literal)
         row = star_row(event, rule.exclude, written) if rule.star else plain_row(written)
         self.outputs.setdefault(rule.into, []).append(row + b"\n")
         self.counts["matched"][number] += 1
         self.counts["not_finite"][number] += not_finite
+        self.written["emitted"][number] += 1
+        self.written["nulls"][number] += nulls
+        self.written["bytes"][number] += len(row) + 1
         return None
 
 

@@ -108,9 +108,17 @@ def test_rows_dead_letters_and_figures(run: Run) -> None:
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures.pop("seconds") > 0
     assert figures.pop("events_per_second") > 0
-    assert figures["rules"].pop("numbers") == {"matched": 1, "where_errors": 0, "failed": 1, "not_finite": 0}
+    numbers = figures["rules"].pop("numbers")
+    assert numbers.pop("ns") >= 0
+    assert numbers.pop("evaluated") == 4
+    nothing = {"where_errors": 0, "not_finite": 0, "nulls": 0}
+    assert numbers == {"matched": 1, "failed": 1, "emitted": 1, "bytes": len(b'{"number":12}\n'), **nothing}
     assert {name: counts["matched"] for name, counts in figures.pop("rules").items()} == {"plays": 1, "whole": 1, "other": 1}
-    assert figures.pop("fields")["properties.n"] == {"coerced": 1, "type_errors": 0}
+    # Sampled is the first event of each input.
+    assert figures.pop("fields")["properties.n"] == {"coerced": 1, "type_errors": 0, "present": 1, "nulls": 0}
+    assert (figures.pop("sampled"), figures.pop("timed")) == (2, 0)
+    sizes = {name: (run.directory / "out" / f"{name}.ndjson").stat().st_size for name in ("plays", "whole", "others")}
+    assert figures.pop("output_bytes") == sizes
     assert figures == {"events": 7, "rejects": 2, "dead_letters": 3, "outputs": {"plays": 2, "whole": 1, "others": 1}}
 
 

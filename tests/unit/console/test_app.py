@@ -33,7 +33,7 @@ def ask(
         raise AssertionError("the page reads no body")
 
     scope = {"type": "http", "path": path, "method": method, "headers": list(headers)}
-    asyncio.run(StatusPage(status)(scope, receive, send))
+    asyncio.run(StatusPage(status, lambda: "headwater_etl_read_total 7\n")(scope, receive, send))
     return Answer(messages)
 
 
@@ -61,6 +61,12 @@ def test_the_figures_are_asked_for_at_each_request() -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
     assert json.loads(answer.body) == {"collect": {"events": [{"event": "<script>"}]}}
+
+
+def test_the_metrics_are_text() -> None:
+    answer = ask("/metrics")
+    assert (answer.status, answer.body) == (200, b"headwater_etl_read_total 7\n")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
 @pytest.mark.parametrize("path", [*sorted(PATHS), "/none"])

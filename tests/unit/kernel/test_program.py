@@ -9,6 +9,7 @@ import pytest
 from headwater.core.record import Record, decode_all, encode
 from headwater.kernel import Counters, Program
 
+KEYS = ("matched", "failed", "where_errors", "not_finite")
 EVENT = ["field", ["event"], "VARCHAR"]
 AMOUNT = ["field", ["amount"], "BIGINT"]
 
@@ -173,12 +174,16 @@ def test_counters_add_up() -> None:
         counters.add(program.run([b'{"event":"like","amount":"1"}', b'{"event":"5","amount":[]}', b"["]))
     assert (counters.events(), counters.rejects()) == (9, 3)
     nothing = {"where_errors": 0, "not_finite": 0}
-    assert counters.rules() == {
+    counted = counters.rules()
+    assert {name: {key: each[key] for key in KEYS} for name, each in counted.items()} == {
         "likes": {"matched": 3, "failed": 0, **nothing},
         "numbers": {"matched": 3, "failed": 3, **nothing},
     }
-    assert counters.fields() == {"amount": {"coerced": 3, "type_errors": 3}, "event": {"coerced": 0, "type_errors": 0}}
-    assert counters.outputs() == {"out": 3, "numbers": 3}
+    # Of each batch the first event is sampled.
+    amount = {"coerced": 3, "type_errors": 3, "present": 3, "nulls": 0}
+    assert counters.fields() == {"amount": amount, "event": {"coerced": 0, "type_errors": 0, "present": 3, "nulls": 0}}
+    assert counters.outputs() == {"out": {"rows": 3, "bytes": 51}, "numbers": {"rows": 3, "bytes": 24}}
+    assert counters.sampled() == 3
     with pytest.raises(ValueError, match="another program"):
         counters.add(Program(rules).run(b"{}"))
 
