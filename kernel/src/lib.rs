@@ -2,6 +2,7 @@
 //!
 //! Batches in, batches out. `python` is its only front; every other module is plain Rust and is tested without Python.
 
+pub mod arrow;
 pub mod block;
 pub mod condition;
 pub mod counts;

@@ -1,7 +1,9 @@
 //! Linking: physical rules become one program in which equal expressions are one node, evaluated at most once an event.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
+use crate::arrow::table::{self, Plan, Selected, Table, Wanted};
 use crate::condition::Source;
 use crate::functions::like::Pattern;
 use crate::functions::period;
@@ -90,15 +92,25 @@ pub enum Output {
         exclude: Vec<Vec<u8>>,
         replace: Vec<Column>,
     },
+    Arrow(Plan),
 }
 
 impl Output {
+    /// Whether it takes the event's own text.
+    pub fn takes_event(&self) -> bool {
+        matches!(self, Output::Star { .. } | Output::Arrow(Plan { select: Selected::Star { .. }, .. }))
+    }
+
     /// The name of the column with this number, of those that are not constant.
     pub fn column(&self, number: u32) -> &str {
         let number = number as usize;
         let name = match self {
-            Output::Star { replace, .. } => replace.get(number).map(|column| &column.name),
-            Output::Row { names, .. } | Output::Message { names, .. } => names.get(number),
+            Output::Star { replace, .. } | Output::Arrow(Plan { select: Selected::Star { replace, .. }, .. }) => {
+                replace.get(number).map(|column| &column.name)
+            }
+            Output::Row { names, .. }
+            | Output::Message { names, .. }
+            | Output::Arrow(Plan { select: Selected::Columns { names, .. }, .. }) => names.get(number),
         };
         name.map_or("", String::as_str)
     }
@@ -153,6 +165,8 @@ pub struct Program {
     pub messages: protobuf::row::Rows,
     /// What Python functions need, if any rule calls one.
     pub udfs: Option<Box<Udfs>>,
+    /// The datasets that are written as Arrow.
+    pub tables: Vec<Arc<Table>>,
 }
 
 /// What is not JSON.
@@ -162,6 +176,8 @@ pub struct Formats {
     pub input: Option<Descriptor>,
     /// By dataset: what its rows are, if they are messages.
     pub outputs: HashMap<String, Descriptor>,
+    /// The datasets that are written as Arrow.
+    pub arrow: Vec<Wanted>,
 }
 
 const STACK_BYTES: usize = 64 << 20;
@@ -219,14 +235,12 @@ fn joined<T>(thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<T,
 }
 
 pub fn link(rules: &[Rule], mut formats: Formats, dispatch: Dispatch) -> Result<Program, String> {
-    let mut names = std::collections::HashSet::new();
-    if let Some(twice) = rules.iter().find(|rule| !names.insert(&rule.name)) {
-        return Err(format!("rule `{}`: another rule has the same name", twice.name));
-    }
-    let paths = sorted_paths(rules);
+    check_names(rules)?;
+    let paths = paths_of(rules);
     let datasets: BTreeSet<&str> = rules.iter().map(|rule| rule.into.as_str()).collect();
     let datasets: Vec<String> = datasets.into_iter().map(str::to_owned).collect();
     let encodings = encodings(&mut formats, &datasets);
+    let mut tables = table::Drafts::new(&formats.arrow, &datasets, &encodings)?;
     let mut linker = Linker::new(&paths);
     let mut builder = IndexBuilder::default();
     let mut linked = Vec::with_capacity(rules.len());
@@ -235,9 +249,10 @@ pub fn link(rules: &[Rule], mut formats: Formats, dispatch: Dispatch) -> Result<
         let filter = rule.filter.as_ref().map(|filter| linker.expression(filter));
         let deferred = rule.deferred.as_ref().map(|filter| linker.expression(filter));
         let dataset = datasets.partition_point(|name| *name < rule.into) as u32;
-        let output = match &rule.select {
-            Select::Columns(columns) if encodings[dataset as usize].is_some() => linker.message_output(columns),
-            select => linker.output(select),
+        let output = match (tables.add(rule)?, &rule.select) {
+            (Some((table, to)), select) => linker.arrow_output(table, &to, select),
+            (None, Select::Columns(columns)) if encodings[dataset as usize].is_some() => linker.message_output(columns),
+            (None, select) => linker.output(select),
         };
         linker.note_udfs(deferred, &rule.select);
         if let Some(refused) = linker.refused.take() {
@@ -284,32 +299,36 @@ pub fn link(rules: &[Rule], mut formats: Formats, dispatch: Dispatch) -> Result<
         encodings,
         messages,
         udfs: linker.udfs.finish(),
+        tables: tables.finish().into_iter().map(Arc::new).collect(),
     })
 }
 
-/// Every path that rules name, sorted by its dotted form.
-fn sorted_paths(rules: &[Rule]) -> Vec<Vec<String>> {
-    let mut paths = BTreeSet::new();
-    for rule in rules {
-        paths_of(rule, &mut paths);
+fn check_names(rules: &[Rule]) -> Result<(), String> {
+    let mut names = HashSet::new();
+    match rules.iter().find(|rule| !names.insert(&rule.name)) {
+        Some(twice) => Err(format!("rule `{}`: another rule has the same name", twice.name)),
+        None => Ok(()),
     }
-    let mut paths: Vec<Vec<String>> = paths.into_iter().collect();
-    paths.sort_by_cached_key(|path| (path.join("."), path.clone()));
-    paths
 }
 
-fn paths_of(rule: &Rule, paths: &mut BTreeSet<Vec<String>>) {
-    let columns = rule.select.columns().iter().map(|(_, value)| value);
-    let mut pending: Vec<&Expression> = columns.chain(&rule.filter).chain(&rule.deferred).collect();
+/// The paths that rules name, in the order of their dotted names.
+fn paths_of<'r>(rules: &'r [Rule]) -> Vec<Vec<String>> {
+    let expressions =
+        |rule: &'r Rule| rule.select.columns().iter().map(|(_, value)| value).chain(&rule.filter).chain(&rule.deferred);
+    let mut pending: Vec<&Expression> = rules.iter().flat_map(expressions).collect();
+    let mut paths = HashSet::new();
     while let Some(expression) = pending.pop() {
         match expression {
             Expression::Field { path, .. } => {
-                paths.insert(path.clone());
+                paths.insert(path.as_slice());
             }
             Expression::Call { arguments, .. } => pending.extend(arguments),
             Expression::Literal(_) => {}
         }
     }
+    let mut paths: Vec<Vec<String>> = paths.into_iter().map(<[String]>::to_vec).collect();
+    paths.sort_by_cached_key(|path| (path.join("."), path.clone()));
+    paths
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -553,12 +572,18 @@ impl<'p> Linker<'p> {
         }
     }
 
+    pub fn star(&mut self, exclude: &[String], replace: &[(String, Expression)]) -> (Vec<Vec<u8>>, Vec<Column>) {
+        let exclude = exclude.iter().map(|name| name.as_bytes().to_vec());
+        let replace = replace.iter().map(|(name, value)| self.column(name, value));
+        (exclude.collect(), replace.collect())
+    }
+
     fn output(&mut self, select: &Select) -> Output {
         match select {
-            Select::Star { exclude, replace } => Output::Star {
-                exclude: exclude.iter().map(|name| name.as_bytes().to_vec()).collect(),
-                replace: replace.iter().map(|(name, value)| self.column(name, value)).collect(),
-            },
+            Select::Star { exclude, replace } => {
+                let (exclude, replace) = self.star(exclude, replace);
+                Output::Star { exclude, replace }
+            }
             Select::Columns(columns) => {
                 let mut parts: Vec<Part> = Vec::new();
                 let mut names = Vec::new();

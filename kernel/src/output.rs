@@ -1,5 +1,6 @@
 //! What the rules that match write.
 
+use crate::arrow::table::{Plan, Selected};
 use crate::eval::Evaluation;
 use crate::json::{self, Span};
 use crate::link::{Column, LinkedRule, Output};
@@ -62,7 +63,7 @@ impl Run<'_> {
                 match &rule.output {
                     Output::Row { row, .. } => row.forget(&program.rows, start, &mut self.state.rows),
                     Output::Message { row, .. } => row.forget(&mut self.state.rows),
-                    Output::Star { .. } => {}
+                    Output::Star { .. } | Output::Arrow(_) => {}
                 }
                 match stop {
                     Stop::Failed(Failed { column, op }) => {
@@ -96,6 +97,7 @@ impl Run<'_> {
             }
             Output::Star { exclude, replace } => self.star(exclude, replace, event)?,
             Output::Message { .. } => (LeftOut::default(), Payload::Written),
+            Output::Arrow(plan) => return self.arrow(rule.dataset, plan, event, start),
         };
         let outputs = &mut self.state.outputs;
         let whole = event.whole.filter(|_| payload == Payload::Whole);
@@ -114,6 +116,30 @@ impl Run<'_> {
             outputs.add_of_batch(rule.dataset, at, bytes);
         }
         outputs.end_row(rule.dataset);
+        Ok(left)
+    }
+
+    /// Writes an output into the columns of its dataset.
+    fn arrow(&mut self, dataset: u32, plan: &Plan, event: &Event, start: usize) -> Result<LeftOut, Stop> {
+        let table = plan.table as usize;
+        let left = match &plan.select {
+            Selected::Columns { columns, .. } => {
+                let State { memory, values, arrow, .. } = &mut self.state;
+                let mut evaluation = Evaluation { program: self.program, event: event.values, memory };
+                evaluation.arrow_row(columns, values, &mut arrow[table])?
+            }
+            Selected::Star { to, exclude, replace } => {
+                let (left, payload) = self.star(exclude, replace, event)?;
+                let State { arrow, outputs, .. } = &mut self.state;
+                match payload {
+                    Payload::Whole => arrow[table].event(*to, &event.text[event.span.start..event.span.end]),
+                    Payload::Written => arrow[table].event(*to, &outputs.written[start..]),
+                }
+                outputs.written.truncate(start);
+                left
+            }
+        };
+        self.state.outputs.end_row(dataset);
         Ok(left)
     }
 

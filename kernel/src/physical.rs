@@ -98,6 +98,18 @@ pub fn parse(text: &[u8]) -> Result<Rule, String> {
     parse_named(&rule, &name).map_err(|error| format!("rule `{name}`: {error}"))
 }
 
+/// Reads the columns of a dataset: `[[name, type], …]`.
+pub fn parse_columns(text: &[u8]) -> Result<Vec<(String, Type)>, String> {
+    json::check(text).map_err(|error| format!("its columns are not JSON: {} at byte {}", error.reason.name(), error.at))?;
+    let stored: Json = serde_json::from_slice(text).map_err(|error| format!("its columns are not JSON: {error}"))?;
+    let list = stored.as_array().ok_or_else(|| format!("{} is no list of columns", shown(&stored)))?;
+    let column = |column: &Json| match column.as_array().map(Vec::as_slice) {
+        Some([Json::String(name), kind]) => Ok((name.clone(), type_of(kind, 0)?)),
+        _ => Err(format!("{} is not [name, type]", shown(column))),
+    };
+    list.iter().map(column).collect()
+}
+
 fn check_depth(text: &[u8]) -> Result<(), String> {
     json::check(text).map_err(|error| format!("a rule is not JSON: {} at byte {}", error.reason.name(), error.at))?;
     if depth(text) > JSON_DEPTH_MAX {

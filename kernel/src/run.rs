@@ -1,7 +1,8 @@
 //! A batch through a program.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use crate::arrow;
 use crate::condition;
 use crate::counts::{Counts, FieldCounts, RuleCounts, SAMPLED_ONE_IN, Times, Watch};
 use crate::eval::Memory;
@@ -17,6 +18,7 @@ use crate::scan::{self, Scan, Scanned};
 use crate::slots::Tag;
 use crate::star::Collapser;
 use crate::structure::Padded;
+use crate::value::Value;
 
 /// Events longer than this are rejected: offsets inside them have 32 bits.
 pub const EVENT_BYTES_MAX: usize = u32::MAX as usize - 1;
@@ -63,6 +65,8 @@ pub struct Batch {
     pub failures: Vec<Failure>,
     /// By place in `failures`: why a Python function failed.
     pub reasons: Vec<(usize, String)>,
+    /// By table with rows: these.
+    pub arrow: Vec<(u32, Arc<arrow::Rows>)>,
 }
 
 /// Memory for running, kept from batch to batch.
@@ -116,6 +120,10 @@ pub struct State {
     pub fields: Vec<FieldCounts>,
     pub counts: Counts,
     pub outputs: Outputs,
+    /// By table.
+    pub arrow: Vec<arrow::Rows>,
+    /// The columns of a row.
+    pub values: Vec<Value>,
     /// By piece of rows: where it stands, if it was written for this event.
     pub rows: Vec<row::Known>,
     /// The event with its line ends replaced by spaces.
@@ -264,6 +272,8 @@ impl<'p> Run<'p> {
         state.rows.resize(program.rows.pieces() + program.messages.shared(), row::Known::default());
         state.outputs = pool.outputs.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
         state.outputs.begin(program.datasets.len());
+        let tables = program.tables.iter().skip(state.arrow.len());
+        state.arrow.extend(tables.map(|table| arrow::Rows::new(table, None)));
         state.operands.resize(program.index.blocks.operands.len(), condition::Known::default());
         Run { program, pool, state, batch: Batch::default(), error: None, waiting: 0, applied: 0, told: 0, time_all: false }
     }
@@ -281,6 +291,14 @@ impl<'p> Run<'p> {
         let counted = state.fields.iter_mut().enumerate().filter(|(_, counts)| **counts != FieldCounts::default());
         self.batch.fields = counted.map(|(path, counts)| (path as u32, std::mem::take(counts))).collect();
         self.batch.outputs = std::mem::take(&mut state.outputs);
+        for (number, (rows, table)) in state.arrow.iter_mut().zip(&self.program.tables).enumerate() {
+            if rows.count > 0 {
+                let next = arrow::Rows::new(table, Some(rows));
+                let mut filled = std::mem::replace(rows, next);
+                filled.finish();
+                self.batch.arrow.push((number as u32, Arc::new(filled)));
+            }
+        }
         self.pool.give(self.state);
         self.batch
     }

@@ -63,7 +63,7 @@ impl Run<'_> {
                 let mut evaluation = Evaluation { program: self.program, event: event.values, memory };
                 evaluation.message_row(*row, rows, &mut outputs.written)?
             }
-            Output::Row { .. } => LeftOut::default(),
+            Output::Row { .. } | Output::Arrow(_) => LeftOut::default(),
         };
         let outputs = &mut self.state.outputs;
         let mut from = start;

@@ -7,7 +7,6 @@ use super::walk::{Found, Walk};
 use super::wire::{self, CUT_OFF, Malformed};
 use crate::counts::Watch;
 use crate::json::{self, Kind, Span};
-use crate::link::Output;
 use crate::read::read_all;
 use crate::run::{Batch, EVENT_BYTES_MAX, Event, Frame, Position, REASON_TOO_LONG, Reject, Run, State, Whole};
 use crate::scan::{self, Scanned};
@@ -150,7 +149,7 @@ impl Run<'_> {
             if self.program.udfs.is_some() && !self.holds(rule, &event) {
                 continue;
             }
-            if matches!(linked.output, Output::Star { .. }) && !linked.passes_whole {
+            if linked.output.takes_event() && !linked.passes_whole {
                 if decoded.is_empty() {
                     // It was walked, so it is a message.
                     let _ = input.descriptor.decode(event.text, &mut decoded);

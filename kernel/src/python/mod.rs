@@ -1,6 +1,7 @@
 //! The Python front: one file per native class, registered here.
 
 mod apart;
+mod arrow;
 mod block;
 mod counters;
 mod deduplicate;
@@ -21,6 +22,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(program::structure_only, m)?)?;
     m.add_class::<program::PyProgram>()?;
     m.add_class::<result::BatchResult>()?;
+    m.add_class::<arrow::ArrowColumns>()?;
+    m.add_class::<arrow::ArrowRows>()?;
     m.add_class::<counters::Counters>()?;
     m.add_class::<protobuf::PyProtobuf>()?;
     m.add_function(wrap_pyfunction!(protobuf::whole_messages, m)?)?;

@@ -1,6 +1,6 @@
 //! Python front of `link` and `run`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -8,9 +8,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use super::apart::apart;
+use super::arrow::ArrowColumns;
 use super::result::BatchResult;
+use crate::arrow::table::Wanted;
 use crate::explain::{self, Explained};
 use crate::link::{Formats, Program};
+use crate::physical;
 use crate::protobuf::Descriptor;
 use crate::run::{self, Origin, Pool, Run};
 use crate::structure::{self, Dispatch};
@@ -35,6 +38,16 @@ pub struct Linked {
     pub pool: Pool,
     /// Of the rules that call Python functions, by themselves.
     scout_pool: Pool,
+}
+
+/// The datasets that are to be written as Arrow, with their columns in the stored form.
+fn wanted(datasets: BTreeMap<String, Option<Vec<u8>>>) -> Result<Vec<Wanted>, String> {
+    let wanted = datasets.into_iter().map(|(dataset, columns)| {
+        let columns = columns.map(|stored| physical::parse_columns(&stored)).transpose();
+        let columns = columns.map_err(|error| format!("dataset `{dataset}`: {error}"))?;
+        Ok(Wanted { dataset, columns })
+    });
+    wanted.collect()
 }
 
 #[pyclass(name = "Program", module = "headwater.kernel._native", frozen)]
@@ -74,19 +87,20 @@ impl PyProgram {
 #[pymethods]
 impl PyProgram {
     #[new]
-    #[pyo3(signature = (rules, udfs = None, *, input = None, outputs = None))]
+    #[pyo3(signature = (rules, udfs = None, *, input = None, outputs = None, arrow = None))]
     fn new(
         py: Python<'_>,
         rules: Vec<Vec<u8>>,
         udfs: Option<Py<PyAny>>,
         input: Option<Vec<u8>>,
         outputs: Option<HashMap<String, Vec<u8>>>,
+        arrow: Option<BTreeMap<String, Option<Vec<u8>>>>,
     ) -> PyResult<Self> {
         let link = || {
             let input = input.map(|stored| Descriptor::parse(&stored)).transpose()?;
             let parse = |(dataset, stored): (String, Vec<u8>)| Ok((dataset, Descriptor::parse(&stored)?));
             let outputs = outputs.unwrap_or_default().into_iter().map(parse).collect::<Result<_, String>>()?;
-            Program::link_formats(&rules, Formats { input, outputs })
+            Program::link_formats(&rules, Formats { input, outputs, arrow: wanted(arrow.unwrap_or_default())? })
         };
         let program = apart(py, link)?.map_err(PyValueError::new_err)?;
         if let (Some(called), None) = (&program.udfs, &udfs) {
@@ -104,6 +118,12 @@ impl PyProgram {
     #[getter]
     fn datasets(&self) -> Vec<&str> {
         self.linked.program.datasets.iter().map(String::as_str).collect()
+    }
+
+    #[getter]
+    fn arrow_columns(&self) -> BTreeMap<&str, ArrowColumns> {
+        let Program { tables, datasets, .. } = &self.linked.program;
+        tables.iter().map(|table| (datasets[table.dataset as usize].as_str(), ArrowColumns::new(table))).collect()
     }
 
     #[getter]
@@ -126,6 +146,15 @@ impl PyProgram {
             let given = batch.get_type().name()?;
             return Err(PyTypeError::new_err(format!("a batch is bytes (NDJSON) or a list of bytes, not {given}")));
         };
+        for (table, rows) in &ran.arrow {
+            if let Some(column) = rows.too_long() {
+                let table = &program.tables[*table as usize];
+                let (dataset, column) = (&program.datasets[table.dataset as usize], &table.columns[column].0);
+                let error =
+                    format!("the column `{column}` of dataset `{dataset}` takes more than 2 GiB as Arrow: run a smaller batch");
+                return Err(PyValueError::new_err(error));
+            }
+        }
         Ok(BatchResult::new(&self.linked, ran, input))
     }
 
@@ -152,6 +181,11 @@ impl PyProgram {
         snapshot: u32,
     ) -> PyResult<BatchResult> {
         let Linked { program, pool, .. } = &*self.linked;
+        if let Some(table) = program.tables.first() {
+            let dataset = &program.datasets[table.dataset as usize];
+            let error = format!("records give records, but the dataset `{dataset}` was linked to be written as Arrow");
+            return Err(PyValueError::new_err(error));
+        }
         let origin = Origin { topic, partition, first_offset, snapshot };
         let batch = records.as_bytes();
         let answers = self.answers(py, Source::Records(batch))?;

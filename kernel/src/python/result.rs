@@ -7,8 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use super::apart::apart;
+use super::arrow::ArrowRows;
 use super::program::Linked;
 use crate::counts::{RuleCounts, RuleTotals};
+use crate::link::Program;
 use crate::run::Batch;
 
 #[pyclass(name = "Result", module = "headwater.kernel._native", frozen)]
@@ -72,7 +74,7 @@ impl BatchResult {
         let datasets = &self.linked.program.datasets;
         let outputs = PyDict::new(py);
         let mut ends = Ends(vec![std::ptr::null_mut(); datasets.len()]);
-        for (dataset, total) in self.batch.outputs.totals() {
+        for (dataset, total) in self.batch.outputs.totals().filter(|(_, total)| total.bytes > 0) {
             let (bytes, content) = empty_bytes(py, total.bytes)?;
             ends.0[dataset as usize] = content;
             outputs.set_item(&datasets[dataset as usize], bytes)?;
@@ -83,6 +85,17 @@ impl BatchResult {
         // seen, keeps them alive.
         apart(py, || unsafe { self.batch.outputs.copy_to(input, ends.all()) })?;
         Ok(outputs)
+    }
+
+    #[getter]
+    fn arrow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let Program { tables, datasets, .. } = &self.linked.program;
+        let found = PyDict::new(py);
+        for (number, rows) in &self.batch.arrow {
+            let table = &tables[*number as usize];
+            found.set_item(&datasets[table.dataset as usize], ArrowRows::new(table, rows))?;
+        }
+        Ok(found)
     }
 
     #[getter]

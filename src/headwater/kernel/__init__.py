@@ -1,6 +1,8 @@
 """The kernel: batches of events in, batches of rows out. The only room that imports the native module."""
 
 from headwater.kernel._native import (
+    ArrowColumns,
+    ArrowRows,
     Counters,
     Deduplicated,
     Deduplicator,
@@ -31,6 +33,8 @@ from headwater.kernel._native import (
 )
 
 __all__ = [
+    "ArrowColumns",
+    "ArrowRows",
     "Counters",
     "Deduplicated",
     "Deduplicator",

@@ -26,6 +26,7 @@ class Program:
         *,
         input: bytes | None = None,
         outputs: dict[str, bytes] | None = None,
+        arrow: dict[str, bytes | None] | None = None,
     ) -> Program:
         """Links physical rules (JSON, `docs/formats/physical-rule.md`). Raises ValueError that names the rule and what is not known.
 
@@ -35,11 +36,17 @@ class Program:
         With ``input``, a descriptor (`docs/formats/descriptor.md`), events are Protobuf messages in place of JSON. The datasets of
         ``outputs`` have messages of their descriptors as rows, each behind its length as a varint unless it is a record's payload: what
         `Protobuf.encode` makes of the JSON row. Whole events are passed on as they are where the descriptors agree.
+
+        The rows of the datasets named in ``arrow`` are Arrow. Their columns are those given (JSON: [[name, type], …]), or with None the
+        union of their rules' columns by name, in the order of the rules. Columns that contradict each other are a ValueError.
         """
     @property
     def rule_names(self) -> list[str]: ...
     @property
     def datasets(self) -> list[str]: ...
+    @property
+    def arrow_columns(self) -> dict[str, ArrowColumns]:
+        """Dataset → its columns, of those named in ``arrow``."""
     @property
     def field_paths(self) -> list[str]:
         """Every path that a rule names, dotted, sorted: the order of the field counters."""
@@ -47,6 +54,8 @@ class Program:
         """Runs NDJSON (or one event an item). Blank lines are passed over but numbered. Outputs are NDJSON. The GIL is released.
 
         Messages stand each behind its length as a varint (or one an item); what is left of a last one that is not whole is a reject.
+
+        Raises ValueError where a text or list column of a dataset that is Arrow takes more than 2 GiB.
         """
     def profile(self, batch: bytes) -> Result:
         """As `run`, but every event is timed, which takes longer."""
@@ -62,7 +71,8 @@ class Program:
     def run_records(self, records: bytes, topic: str, partition: int, first_offset: int, snapshot: int) -> Result:
         """Runs a batch of records; outputs are batches of records that keep the input's key, tier, times and event_id.
 
-        The origin of an output is that of the input, or (topic, partition, first_offset + index) where the input is its own.
+        The origin of an output is that of the input, or (topic, partition, first_offset + index) where the input is its own. Raises
+        ValueError where a dataset is Arrow.
         """
 
 @final
@@ -75,6 +85,9 @@ class Result:
     @property
     def outputs(self) -> dict[str, bytes]:
         """Dataset → its rows; copied together anew at each call. The result holds the batch that was run, for events passed on whole."""
+    @property
+    def arrow(self) -> dict[str, ArrowRows]:
+        """Dataset → its rows, of the datasets named in the program's ``arrow``; those without rows are left out."""
     @property
     def rows(self) -> dict[str, int]: ...
     @property
@@ -104,6 +117,26 @@ class Result:
 
         Where a Python function failed, the operation is `udf <name>: <type>: <text>`, and in WHERE the column is empty.
         """
+
+@final
+class ArrowColumns:
+    """The columns of a dataset: `pyarrow.schema(columns)`."""
+
+    @property
+    def names(self) -> list[str]: ...
+    def __arrow_c_schema__(self) -> object: ...
+
+@final
+class ArrowRows:
+    """Rows of a dataset in the layout of Arrow: `pyarrow.record_batch(rows)`, `polars.DataFrame(rows)`, DuckDB's `FROM rows`.
+
+    Whoever takes them shares the kernel's memory without a copy; it is given back with the last who holds them.
+    """
+
+    def __len__(self) -> int: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
 
 @final
 class Counters:

@@ -9,6 +9,7 @@ HOSTS_ALLOWED = re.compile(
     |([\w-]+\.)*(example|invalid|test|localhost)
     |([\w-]+\.)*example\.(com|org|net)
     |(www\.)?(apache|rfc-editor|json-schema|w3|keepachangelog|semver|schema)\.org
+    |arrow\.apache\.org
     |(www\.)?duckdb\.org
     |(www\.)?segment\.com
     |api\.segment\.io
