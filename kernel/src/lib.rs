@@ -40,6 +40,7 @@ pub mod scan;
 pub mod slots;
 pub mod star;
 pub mod structure;
+mod tape;
 mod times;
 pub mod trie;
 pub mod types;

@@ -1,9 +1,11 @@
 //! Linking: physical rules become one program in which equal expressions are one node, evaluated at most once an event.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::arrow::table::{self, Plan, Selected, Table, Wanted};
+use hashbrown::{HashMap, HashSet};
+
+use crate::arrow::table::{self, Plan, Table, Wanted};
 use crate::condition::Source;
 use crate::functions::like::Pattern;
 use crate::functions::period;
@@ -95,27 +97,6 @@ pub enum Output {
     Arrow(Plan),
 }
 
-impl Output {
-    /// Whether it takes the event's own text.
-    pub fn takes_event(&self) -> bool {
-        matches!(self, Output::Star { .. } | Output::Arrow(Plan { select: Selected::Star { .. }, .. }))
-    }
-
-    /// The name of the column with this number, of those that are not constant.
-    pub fn column(&self, number: u32) -> &str {
-        let number = number as usize;
-        let name = match self {
-            Output::Star { replace, .. } | Output::Arrow(Plan { select: Selected::Star { replace, .. }, .. }) => {
-                replace.get(number).map(|column| &column.name)
-            }
-            Output::Row { names, .. }
-            | Output::Message { names, .. }
-            | Output::Arrow(Plan { select: Selected::Columns { names, .. }, .. }) => names.get(number),
-        };
-        name.map_or("", String::as_str)
-    }
-}
-
 /// A piece of a row.
 #[derive(Debug)]
 pub enum Part {
@@ -175,7 +156,7 @@ pub struct Formats {
     /// What events are, if they are messages.
     pub input: Option<Descriptor>,
     /// By dataset: what its rows are, if they are messages.
-    pub outputs: HashMap<String, Descriptor>,
+    pub outputs: std::collections::HashMap<String, Descriptor>,
     /// The datasets that are written as Arrow.
     pub arrow: Vec<Wanted>,
 }

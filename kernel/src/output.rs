@@ -39,6 +39,27 @@ pub enum Payload {
     Whole,
 }
 
+impl Output {
+    /// Whether it takes the event's own text.
+    pub fn takes_event(&self) -> bool {
+        matches!(self, Output::Star { .. } | Output::Arrow(Plan { select: Selected::Star { .. }, .. }))
+    }
+
+    /// The name of the column with this number, of those that are not constant.
+    pub fn column(&self, number: u32) -> &str {
+        let number = number as usize;
+        let name = match self {
+            Output::Star { replace, .. } | Output::Arrow(Plan { select: Selected::Star { replace, .. }, .. }) => {
+                replace.get(number).map(|column| &column.name)
+            }
+            Output::Row { names, .. }
+            | Output::Message { names, .. }
+            | Output::Arrow(Plan { select: Selected::Columns { names, .. }, .. }) => names.get(number),
+        };
+        name.map_or("", String::as_str)
+    }
+}
+
 impl Run<'_> {
     /// Writes the output of a rule that matches, or counts why there is none.
     #[inline]

@@ -1,6 +1,8 @@
 //! Physical rules as they stand in a snapshot (`docs/formats/physical-rule.md`): parsed and type-checked, not yet linked.
 
-use serde_json::Value as Json;
+use std::borrow::Cow;
+
+use hashbrown::HashSet;
 
 use crate::functions::like::Pattern;
 use crate::functions::period::{self, Part};
@@ -8,13 +10,13 @@ use crate::functions::regexp::{self, Use};
 use crate::functions::regexp_syntax::Flags;
 use crate::functions::time_format::Format;
 use crate::functions::timestamp;
-use crate::json::{self, Cursor};
 use crate::op::Op;
+use crate::tape::{Inside, Json, Tape};
 use crate::types::Type;
 use crate::udf;
 
 /// The only format that this reader knows.
-const FORMAT: u64 = 1;
+const FORMAT: i64 = 1;
 /// Expressions and types nested deeper than this are refused, so that nothing that walks them can exhaust the stack.
 pub const DEPTH_MAX: usize = 1_000;
 /// The JSON of one expression takes two levels of nesting, and a rule has a few around it.
@@ -89,101 +91,81 @@ impl Literal {
 ///
 /// The call needs a stack of a few megabytes: `link` runs it on a thread of its own.
 pub fn parse(text: &[u8]) -> Result<Rule, String> {
-    check_depth(text)?;
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    reader.disable_recursion_limit();
-    let read = reader.into_iter::<Json>().next().ok_or("a rule is empty")?;
-    let rule = read.map_err(|error| format!("a rule is not JSON: {error}"))?;
-    let name = rule["name"].as_str().ok_or("a rule has no name: `name` must be a text")?.to_owned();
-    parse_named(&rule, &name).map_err(|error| format!("rule `{name}`: {error}"))
+    let tape = Tape::read(text, JSON_DEPTH_MAX).map_err(|malformed| match malformed {
+        Some(malformed) => format!("a rule is not JSON: {malformed}"),
+        None => format!("a rule is nested deeper than {DEPTH_MAX} expressions"),
+    })?;
+    let rule = tape.root();
+    let name = rule.get("name").as_str().ok_or("a rule has no name: `name` must be a text")?;
+    parse_named(rule, &name).map_err(|error| format!("rule `{name}`: {error}"))
 }
 
 /// Reads the columns of a dataset: `[[name, type], …]`.
 pub fn parse_columns(text: &[u8]) -> Result<Vec<(String, Type)>, String> {
-    json::check(text).map_err(|error| format!("its columns are not JSON: {} at byte {}", error.reason.name(), error.at))?;
-    let stored: Json = serde_json::from_slice(text).map_err(|error| format!("its columns are not JSON: {error}"))?;
-    let list = stored.as_array().ok_or_else(|| format!("{} is no list of columns", shown(&stored)))?;
-    let column = |column: &Json| match column.as_array().map(Vec::as_slice) {
-        Some([Json::String(name), kind]) => Ok((name.clone(), type_of(kind, 0)?)),
-        _ => Err(format!("{} is not [name, type]", shown(column))),
+    let tape = Tape::read(text, JSON_DEPTH_MAX)
+        .map_err(|malformed| format!("its columns are not JSON: {}", malformed.as_deref().unwrap_or("they nest too deep")))?;
+    let stored = tape.root();
+    let list = stored.items().ok_or_else(|| format!("{} is no list of columns", shown(stored)))?;
+    let column = |column: Json| match column.exactly().and_then(|[name, kind]| Some((name.as_str()?, kind))) {
+        Some((name, kind)) => Ok((name.into_owned(), type_of(kind, 0)?)),
+        None => Err(format!("{} is not [name, type]", shown(column))),
     };
-    list.iter().map(column).collect()
+    list.map(column).collect()
 }
 
-fn check_depth(text: &[u8]) -> Result<(), String> {
-    json::check(text).map_err(|error| format!("a rule is not JSON: {} at byte {}", error.reason.name(), error.at))?;
-    if depth(text) > JSON_DEPTH_MAX {
-        return Err(format!("a rule is nested deeper than {DEPTH_MAX} expressions"));
-    }
-    Ok(())
-}
-
-/// How deep the brackets of a well-formed text are nested.
-fn depth(text: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0);
-    let mut cursor = Cursor::new(text);
-    while let Some(byte) = cursor.peek() {
-        match byte {
-            b'"' if cursor.string().is_ok() => continue,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-        cursor.at += 1;
-    }
-    deepest
-}
-
-fn parse_named(rule: &Json, name: &str) -> Result<Rule, String> {
-    if rule["format"].as_u64() != Some(FORMAT) {
-        return Err(format!("format {} is not known; this kernel reads format {FORMAT}", rule["format"]));
+fn parse_named(rule: Json, name: &str) -> Result<Rule, String> {
+    let format = rule.get("format");
+    if format.as_i64() != Some(FORMAT) {
+        return Err(format!("format {format} is not known; this kernel reads format {FORMAT}"));
     }
     if name.is_empty() || name.len() > u16::MAX as usize {
         return Err(format!("its name has {} bytes; valid are 1 to {}", name.len(), u16::MAX));
     }
-    let text = |key: &str| rule[key].as_str().map(str::to_owned).ok_or(format!("`{key}` must be a text, not {}", rule[key]));
-    let filter = match &rule["where"] {
-        Json::Null => None,
-        filter => Some(expression(filter, 1).map_err(|error| format!("where: {error}"))?),
+    let text = |key: &str| {
+        let value = rule.get(key);
+        value.as_str().map(Cow::into_owned).ok_or_else(|| format!("`{key}` must be a text, not {value}"))
+    };
+    let filter = rule.get("where");
+    let filter = match filter.is_null() {
+        true => None,
+        false => Some(expression(filter, 1).map_err(|error| format!("where: {error}"))?),
     };
     if let Some(kind) = filter.as_ref().map(Expression::kind).filter(|kind| !kind.fits(&Type::Boolean)) {
         return Err(format!("where: its type is {kind}; valid is BOOLEAN"));
     }
     let (filter, deferred) = filter.map_or((None, None), udf::split);
     let (from, into) = (text("from")?, text("into")?);
-    Ok(Rule { name: name.to_owned(), from, into, filter, deferred, select: select(&rule["select"])? })
+    Ok(Rule { name: name.to_owned(), from, into, filter, deferred, select: select(rule.get("select"))? })
 }
 
-fn select(select: &Json) -> Result<Select, String> {
-    if let Some(list) = select.as_array() {
+fn select(select: Json) -> Result<Select, String> {
+    if let Some(list) = select.items() {
         return Ok(Select::Columns(columns(list)?));
     }
-    if select["star"] != Json::Bool(true) {
+    if select.get("star").as_bool() != Some(true) {
         return Err(format!("select: {} is neither a list of columns nor a star", shown(select)));
     }
-    let exclude = match &select["exclude"] {
-        Json::Null => Vec::new(),
-        Json::Array(names) => names.iter().map(column_name).collect::<Result<_, _>>()?,
-        other => return Err(format!("select: `exclude` must be a list of columns, not {}", shown(other))),
+    let list = |name: &str| {
+        let stored = select.get(name);
+        match (stored.items(), stored.is_null()) {
+            (None, false) => Err(format!("select: `{name}` must be a list of columns, not {}", shown(stored))),
+            (list, _) => Ok(list),
+        }
     };
-    let replace = match &select["replace"] {
-        Json::Null => Vec::new(),
-        Json::Array(list) => columns(list)?,
-        other => return Err(format!("select: `replace` must be a list of columns, not {}", shown(other))),
-    };
+    let exclude = list("exclude")?.into_iter().flatten().map(column_name).collect::<Result<_, _>>()?;
+    let replace = list("replace")?.map(columns).transpose()?.unwrap_or_default();
     Ok(Select::Star { exclude, replace })
 }
 
-fn column_name(name: &Json) -> Result<String, String> {
-    name.as_str().map(str::to_owned).ok_or_else(|| format!("select: {} is not the name of a column", shown(name)))
+fn column_name(name: Json) -> Result<String, String> {
+    name.as_str().map(Cow::into_owned).ok_or_else(|| format!("select: {} is not the name of a column", shown(name)))
 }
 
-fn columns(list: &[Json]) -> Result<Vec<(String, Expression)>, String> {
-    let mut columns: Vec<(String, Expression)> = Vec::with_capacity(list.len());
-    let mut names = std::collections::HashSet::new();
+fn columns(list: Inside) -> Result<Vec<(String, Expression)>, String> {
+    let mut columns: Vec<(String, Expression)> = Vec::new();
+    let mut names = HashSet::new();
     for item in list {
-        let Some([name, value]) = item.as_array().map(Vec::as_slice) else {
+        let Some([name, value]) = item.exactly() else {
             return Err(format!("select: {} is not [column, expression]", shown(item)));
         };
         let name = column_name(name)?;
@@ -196,26 +178,28 @@ fn columns(list: &[Json]) -> Result<Vec<(String, Expression)>, String> {
     Ok(columns)
 }
 
-fn expression(stored: &Json, depth: usize) -> Result<Expression, String> {
+fn expression(stored: Json, depth: usize) -> Result<Expression, String> {
     if depth > DEPTH_MAX {
         return Err(format!("nested deeper than {DEPTH_MAX} expressions"));
     }
-    let form = stored.as_array().map(Vec::as_slice).unwrap_or_default();
-    match form {
-        [Json::String(form), path, kind] if form == "field" => field(path, kind),
-        [Json::String(form), kind, value] if form == "literal" => literal(kind, value).map(Expression::Literal),
-        [Json::String(form), Json::String(op), kind, Json::Array(arguments)] if form == "call" => {
-            let op =
-                Op::from_name(op).ok_or_else(|| format!("operation `{op}` is not known; known are {}", known_operations()))?;
-            call(op, type_of(kind, 0)?, arguments, depth)
+    if let Some([form, first, second]) = stored.exactly() {
+        match form.as_str().as_deref() {
+            Some("field") => return field(first, second),
+            Some("literal") => return literal(first, second).map(Expression::Literal),
+            _ => {}
         }
-        _ => Err(format!("{} is not an expression; valid are field, literal and call", shown(stored))),
     }
+    if let Some([form, op, kind, arguments]) = stored.exactly()
+        && let (Some("call"), Some(op), Some(arguments)) = (form.as_str().as_deref(), op.as_str(), arguments.items())
+    {
+        let op = Op::from_name(&op).ok_or_else(|| format!("operation `{op}` is not known; known are {}", known_operations()))?;
+        return call(op, type_of(kind, 0)?, arguments, depth);
+    }
+    Err(format!("{} is not an expression; valid are field, literal and call", shown(stored)))
 }
 
-fn field(path: &Json, kind: &Json) -> Result<Expression, String> {
-    let keys: Option<Vec<String>> =
-        path.as_array().and_then(|keys| keys.iter().map(|key| key.as_str().map(str::to_owned)).collect());
+fn field(path: Json, kind: Json) -> Result<Expression, String> {
+    let keys: Option<Vec<String>> = path.items().and_then(|keys| keys.map(|key| key.as_str().map(Cow::into_owned)).collect());
     let path = keys.filter(|keys| !keys.is_empty()).ok_or_else(|| format!("{} is not a path: a list of keys", shown(path)))?;
     if path.len() > DEPTH_MAX {
         return Err(format!("a path has {} keys; valid are at most {DEPTH_MAX}", path.len()));
@@ -227,22 +211,22 @@ fn field(path: &Json, kind: &Json) -> Result<Expression, String> {
     Ok(Expression::Field { path, kind })
 }
 
-fn literal(kind: &Json, value: &Json) -> Result<Literal, String> {
+fn literal(kind: Json, value: Json) -> Result<Literal, String> {
     let refused = || format!("{} is not a literal of type {}", shown(value), shown(kind));
-    let literal = match kind.as_str() {
+    let literal = match kind.as_str().as_deref() {
         Some("NULL") if value.is_null() => Some(Literal::Null),
         Some("BIGINT") => value.as_i64().map(Literal::BigInt),
         Some("DOUBLE") => value.as_f64().filter(|number| number.is_finite()).map(Literal::Double),
         Some("BOOLEAN") => value.as_bool().map(Literal::Boolean),
-        Some("VARCHAR") => value.as_str().map(|text| Literal::Varchar(text.to_owned())),
+        Some("VARCHAR") => value.as_str().map(|text| Literal::Varchar(text.into_owned())),
         Some("TIMESTAMP") => value.as_i64().and_then(timestamp::in_range).map(Literal::Timestamp),
         _ => None,
     };
     literal.ok_or_else(refused)
 }
 
-fn call(op: Op, kind: Type, stored: &[Json], depth: usize) -> Result<Expression, String> {
-    let arguments = stored.iter().map(|argument| expression(argument, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+fn call(op: Op, kind: Type, stored: Inside, depth: usize) -> Result<Expression, String> {
+    let arguments = stored.map(|argument| expression(argument, depth + 1)).collect::<Result<Vec<_>, _>>()?;
     let kinds: Vec<Type> = arguments.iter().map(Expression::kind).collect();
     let given: Vec<&Type> = kinds.iter().collect();
     op.check(&kind, &given).map_err(|valid| {
@@ -366,44 +350,43 @@ fn check_struct_get(kind: &Type, given: &Type, name: &Expression) -> Result<(), 
     }
 }
 
-fn type_of(stored: &Json, depth: usize) -> Result<Type, String> {
+fn type_of(stored: Json, depth: usize) -> Result<Type, String> {
     if depth > DEPTH_MAX {
         return Err(format!("a type is nested deeper than {DEPTH_MAX} levels"));
     }
-    let known = match stored {
-        Json::String(name) => match name.as_str() {
-            "NULL" => Some(Type::Null),
-            "BIGINT" => Some(Type::BigInt),
-            "DOUBLE" => Some(Type::Double),
-            "BOOLEAN" => Some(Type::Boolean),
-            "VARCHAR" => Some(Type::Varchar),
-            "TIMESTAMP" => Some(Type::Timestamp),
-            "JSON" => Some(Type::Json),
+    let known = match stored.as_str().as_deref() {
+        Some("NULL") => Some(Type::Null),
+        Some("BIGINT") => Some(Type::BigInt),
+        Some("DOUBLE") => Some(Type::Double),
+        Some("BOOLEAN") => Some(Type::Boolean),
+        Some("VARCHAR") => Some(Type::Varchar),
+        Some("TIMESTAMP") => Some(Type::Timestamp),
+        Some("JSON") => Some(Type::Json),
+        Some(_) => None,
+        None => match stored.only_member() {
+            Some((key, item)) if key == "list" => Some(Type::List(Box::new(type_of(item, depth + 1)?))),
+            Some((key, fields)) if key == "struct" => {
+                fields.items().map(|fields| struct_fields(fields, depth)).transpose()?.map(Type::Struct)
+            }
             _ => None,
         },
-        Json::Object(entries) if entries.len() == 1 => match (entries.get("list"), entries.get("struct")) {
-            (Some(item), None) => Some(Type::List(Box::new(type_of(item, depth + 1)?))),
-            (None, Some(Json::Array(fields))) => Some(Type::Struct(struct_fields(fields, depth)?)),
-            _ => None,
-        },
-        _ => None,
     };
     known.ok_or_else(|| {
         format!("{} is not a type; valid are BIGINT, DOUBLE, BOOLEAN, VARCHAR, TIMESTAMP, JSON, list and struct", shown(stored))
     })
 }
 
-fn struct_fields(stored: &[Json], depth: usize) -> Result<Vec<(String, Type)>, String> {
-    let mut fields: Vec<(String, Type)> = Vec::with_capacity(stored.len());
-    let mut names = std::collections::HashSet::new();
+fn struct_fields(stored: Inside, depth: usize) -> Result<Vec<(String, Type)>, String> {
+    let mut fields: Vec<(String, Type)> = Vec::new();
+    let mut names = HashSet::new();
     for field in stored {
-        let Some([Json::String(name), kind]) = field.as_array().map(Vec::as_slice) else {
+        let Some((name, kind)) = field.exactly().and_then(|[name, kind]| Some((name.as_str()?, kind))) else {
             return Err(format!("{} is not [name, type]", shown(field)));
         };
-        if !names.insert(name) {
+        if !names.insert(name.clone()) {
             return Err(format!("a struct has two fields `{name}`"));
         }
-        fields.push((name.clone(), type_of(kind, depth + 1)?));
+        fields.push((name.into_owned(), type_of(kind, depth + 1)?));
     }
     Ok(fields)
 }
@@ -413,7 +396,7 @@ fn known_operations() -> String {
 }
 
 /// JSON for an error text, cut off where it is long.
-fn shown(stored: &Json) -> String {
+fn shown(stored: Json) -> String {
     let text = stored.to_string();
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,6 +1,6 @@
 //! Rows made ready: what a rule writes as a list of pieces. Rules that write the same column have the same piece.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::hash::Hash;
 use std::ops::AddAssign;
 
