@@ -173,6 +173,8 @@ def _name(expression: Expression) -> str:
         case ["literal", _kind, value]:
             return repr(value)
     _call, op, kind, args = expression
+    if op == "udf":
+        op, args = args[0][2], args[2:]
     of = f" as {kind}" if op in ("cast", "try_cast") else ""
     return f"{op}({', '.join(map(_name, args))}{of})"
 

@@ -143,6 +143,12 @@ def test_a_call_that_is_refused(select, said, sources):
     assert said in str(errors[0])
 
 
+def test_conditions_on_a_call_that_contradict_each_other_name_it(sources):
+    where = "event = 'a' AND risk(1, user_id) > 2 AND risk(1, user_id) < 1"
+    (warning,) = compiled("user_id", sources, where).findings
+    assert "its conditions on `risk(1.0, user_id)` contradict each other" in str(warning)
+
+
 def test_without_functions_there_is_none(sources):
     assert "no function `risk`" in str(compiled("risk(1, 'x')", sources, udfs=None).errors[0])
 
