@@ -58,7 +58,8 @@ impl Memory {
         if anew {
             self.patterns = program.regexps.iter().map(|_| None).collect();
             self.nodes = vec![Memo { value: Packed::default(), epoch: 0, failed: None }; program.nodes.len()];
-            self.readings = vec![(Packed::default(), 0); program.readings.len()];
+            // The last one is for values that nobody reads.
+            self.readings = vec![(Packed::default(), 0); program.readings.len() + 1];
             self.program = program.id();
             self.epoch = 0;
         }

@@ -55,6 +55,8 @@ pub enum Action {
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     pub action: Action,
+    /// The wire type that it is for.
+    wire: u8,
     /// What takes the value.
     pub reading: u32,
     /// Where it is noted that the field is there.
@@ -63,15 +65,17 @@ pub struct Entry {
     pub inner: u32,
 }
 
-const UNKNOWN: Entry = Entry { action: Action::Unknown, reading: NONE, held: NONE, inner: NONE };
+static UNKNOWN: Entry = Entry { action: Action::Unknown, wire: NO_WIRE, reading: NONE, held: NONE, inner: NONE };
+const NO_WIRE: u8 = u8::MAX;
 
 /// The fields of a message, of which rules want some.
 #[derive(Debug, Default)]
 pub struct Table {
     /// The number of the message.
     pub number: usize,
-    /// By tag, where the field's number is small.
+    /// By number, where that is small: close together, since each event needs most of them.
     small: Vec<Entry>,
+    /// By tag: numbers that are not small, and the less usual one of two wire types.
     others: HashMap<u32, Entry>,
     /// What readings are where a field is absent, which then is zero or empty.
     pub values: Vec<(u32, Value)>,
@@ -79,31 +83,34 @@ pub struct Table {
     pub implicit: Vec<u32>,
 }
 
-const SMALL_TAGS: u32 = 512 << 3;
+const SMALL_NUMBERS: u32 = 512;
 
 impl Table {
     #[inline(always)]
-    pub fn entry(&self, tag: u32) -> Entry {
-        match self.small.get(tag as usize) {
-            Some(entry) => *entry,
-            None => self.seldom_entry(tag),
+    pub fn entry(&self, tag: u32) -> &Entry {
+        match self.small.get(tag as usize >> 3) {
+            Some(entry) if u32::from(entry.wire) == tag & 7 => entry,
+            _ => self.seldom_entry(tag),
         }
     }
 
     #[inline(never)]
-    fn seldom_entry(&self, tag: u32) -> Entry {
-        self.others.get(&tag).copied().unwrap_or(UNKNOWN)
+    fn seldom_entry(&self, tag: u32) -> &Entry {
+        self.others.get(&tag).unwrap_or(&UNKNOWN)
     }
 
-    fn add(&mut self, tag: u32, entry: Entry) {
-        if tag >= SMALL_TAGS {
-            self.others.insert(tag, entry);
-            return;
+    /// Adds a field; of two wire types of one number the first is the quicker one.
+    fn add(&mut self, number: u32, wire: u32, entry: Entry) {
+        let at = number as usize;
+        if number < SMALL_NUMBERS && self.small.len() <= at {
+            self.small.resize(at + 1, UNKNOWN);
         }
-        if self.small.len() <= tag as usize {
-            self.small.resize(tag as usize + 1, UNKNOWN);
+        match self.small.get_mut(at) {
+            Some(place) if place.wire == NO_WIRE => *place = Entry { wire: wire as u8, ..entry },
+            _ => {
+                self.others.insert(number << 3 | wire, entry);
+            }
         }
-        self.small[tag as usize] = entry;
     }
 }
 
@@ -159,7 +166,8 @@ impl Input {
                 wanted[child] || !readings_of[child].is_empty()
             });
         }
-        let known = Known { descriptor: &descriptor, trie, readings_of, shapes, asked, wanted };
+        let nobody = asked.len() as u32;
+        let known = Known { descriptor: &descriptor, trie, readings_of, shapes, asked, wanted, nobody };
         let mut made = Made::default();
         made.table(&known, 0, Some(0), 1);
         let eager = (0..made.held.len() as u32).filter(|held| made.held[*held as usize].eager).collect();
@@ -182,6 +190,8 @@ struct Known<'k> {
     asked: &'k [bool],
     /// By node: whether anything below it is read.
     wanted: Vec<bool>,
+    /// The place behind those of the readings, for values that nobody reads.
+    nobody: u32,
 }
 
 #[derive(Default)]
@@ -222,17 +232,16 @@ impl Made {
         child: Option<u32>,
         depth: usize,
     ) {
-        let tag = |wire: u32| field.number << 3 | wire;
         let readings = child.map_or(&[][..], |child| &known.readings_of[child as usize]);
         let below = child.is_some_and(|child| known.wanted[child as usize]);
-        let plain = Entry { action: Action::Seldom, reading: NONE, held: NONE, inner: NONE };
+        let plain = Entry { action: Action::Seldom, ..UNKNOWN };
         let nested = known.descriptor.structs.get(field.inner);
         let meaning = nested.map_or(Meaning::None, |nested| nested.meaning);
         // Paths that go on inside what is an object only as JSON.
         let as_object = field.cardinality == Cardinality::Map || field.json || meaning == Meaning::Timestamp;
         let too_deep = nested.is_some() && depth >= wire::DEPTH_MAX;
         if field.kind == Kind::Group || (below && as_object) || too_deep {
-            table.add(tag(field.kind.wire()), plain);
+            table.add(field.number, field.kind.wire(), plain);
             if field.cardinality == Cardinality::Implicit && !readings.is_empty() {
                 let held = self.hold(known, at, field, readings);
                 table.implicit.push(held);
@@ -245,7 +254,7 @@ impl Made {
             if field.cardinality == Cardinality::Implicit {
                 table.values.push((*number, zero(field.kind)));
             }
-            table.add(tag(field.kind.wire()), Entry { action, reading: *number, inner: field.inner as u32, ..plain });
+            table.add(field.number, field.kind.wire(), Entry { action, reading: *number, inner: field.inner as u32, ..plain });
             return;
         }
         let inside = below && field.cardinality == Cardinality::Optional && meaning == Meaning::None;
@@ -258,9 +267,21 @@ impl Made {
             (_, Kind::Struct) => (Action::Inside, self.table(known, field.inner, child.filter(|_| inside), depth + 1)),
             (_, kind) => (checked(kind), NONE),
         };
-        table.add(tag(field.kind.wire()), Entry { action, held, inner, ..plain });
-        if matches!(field.cardinality, Cardinality::Repeated | Cardinality::Packed) && field.kind.wire() != 2 {
-            table.add(tag(2), Entry { action: packed(field.kind), held, ..plain });
+        // What is taken for nobody costs less than telling apart what is wanted.
+        let (action, reading) = match action {
+            Action::Text if held == NONE => (Action::TakeText, known.nobody),
+            Action::Varint if held == NONE => (Action::TakeInt64, known.nobody),
+            _ => (action, NONE),
+        };
+        let alone = Entry { action, held, inner, reading, ..plain };
+        let run = Entry { action: packed(field.kind), held, ..plain };
+        let runs = matches!(field.cardinality, Cardinality::Repeated | Cardinality::Packed) && field.kind.wire() != 2;
+        if runs && field.cardinality == Cardinality::Packed {
+            table.add(field.number, 2, run);
+        }
+        table.add(field.number, field.kind.wire(), alone);
+        if runs && field.cardinality == Cardinality::Repeated {
+            table.add(field.number, 2, run);
         }
     }
 

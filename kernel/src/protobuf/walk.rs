@@ -185,7 +185,7 @@ impl<'w> Walk<'w> {
 
     /// Keeps where a field stands that is held.
     #[inline(always)]
-    fn note(&mut self, entry: Entry, start: usize, end: usize) -> Option<()> {
+    fn note(&mut self, entry: &Entry, start: usize, end: usize) -> Option<()> {
         if entry.held == NONE {
             return Some(());
         }
@@ -205,7 +205,7 @@ impl<'w> Walk<'w> {
 
     /// Takes a value of the less frequent kinds; where it ends.
     #[inline]
-    fn take(&mut self, bytes: &[u8], at: usize, entry: Entry) -> Option<usize> {
+    fn take(&mut self, bytes: &[u8], at: usize, entry: &Entry) -> Option<usize> {
         let (value, to) = match entry.action {
             Action::TakeFixed64 | Action::TakeSfixed64 | Action::TakeDouble => {
                 let (bits, to) = fixed64(bytes, at)?;
@@ -247,7 +247,7 @@ impl<'w> Walk<'w> {
     }
 
     /// A moment, which must stand alone: two would have to be merged.
-    fn timestamp(&self, bytes: &[u8], entry: Entry) -> Option<Value> {
+    fn timestamp(&self, bytes: &[u8], entry: &Entry) -> Option<Value> {
         if self.readings[entry.reading as usize].1 == self.epoch {
             return None;
         }
@@ -261,7 +261,7 @@ impl<'w> Walk<'w> {
         bytes: &[u8],
         (start, at): (usize, usize),
         tag: u32,
-        entry: Entry,
+        entry: &Entry,
         (table, depth): (&Table, usize),
     ) -> Option<usize> {
         Some(match entry.action {
