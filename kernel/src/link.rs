@@ -217,7 +217,7 @@ fn joined<T>(thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<T,
 
 pub fn link(rules: &[Rule], mut formats: Formats, dispatch: Dispatch) -> Result<Program, String> {
     check_names(rules)?;
-    let paths = paths_of(rules);
+    let paths = physical::paths_of(rules);
     let datasets: BTreeSet<&str> = rules.iter().map(|rule| rule.into.as_str()).collect();
     let datasets: Vec<String> = datasets.into_iter().map(str::to_owned).collect();
     let encodings = encodings(&mut formats, &datasets);
@@ -290,26 +290,6 @@ fn check_names(rules: &[Rule]) -> Result<(), String> {
         Some(twice) => Err(format!("rule `{}`: another rule has the same name", twice.name)),
         None => Ok(()),
     }
-}
-
-/// The paths that rules name, in the order of their dotted names.
-fn paths_of<'r>(rules: &'r [Rule]) -> Vec<Vec<String>> {
-    let expressions =
-        |rule: &'r Rule| rule.select.columns().iter().map(|(_, value)| value).chain(&rule.filter).chain(&rule.deferred);
-    let mut pending: Vec<&Expression> = rules.iter().flat_map(expressions).collect();
-    let mut paths = HashSet::new();
-    while let Some(expression) = pending.pop() {
-        match expression {
-            Expression::Field { path, .. } => {
-                paths.insert(path.as_slice());
-            }
-            Expression::Call { arguments, .. } => pending.extend(arguments),
-            Expression::Literal(_) => {}
-        }
-    }
-    let mut paths: Vec<Vec<String>> = paths.into_iter().map(<[String]>::to_vec).collect();
-    paths.sort_by_cached_key(|path| (path.join("."), path.clone()));
-    paths
 }
 
 #[derive(PartialEq, Eq, Hash)]

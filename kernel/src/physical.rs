@@ -403,3 +403,22 @@ fn shown(stored: Json) -> String {
         None => text,
     }
 }
+/// The paths that rules name, in the order of their dotted names.
+pub fn paths_of<'r>(rules: &'r [Rule]) -> Vec<Vec<String>> {
+    let expressions =
+        |rule: &'r Rule| rule.select.columns().iter().map(|(_, value)| value).chain(&rule.filter).chain(&rule.deferred);
+    let mut pending: Vec<&Expression> = rules.iter().flat_map(expressions).collect();
+    let mut paths = std::collections::HashSet::new();
+    while let Some(expression) = pending.pop() {
+        match expression {
+            Expression::Field { path, .. } => {
+                paths.insert(path.as_slice());
+            }
+            Expression::Call { arguments, .. } => pending.extend(arguments),
+            Expression::Literal(_) => {}
+        }
+    }
+    let mut paths: Vec<Vec<String>> = paths.into_iter().map(<[String]>::to_vec).collect();
+    paths.sort_by_cached_key(|path| (path.join("."), path.clone()));
+    paths
+}

@@ -323,7 +323,7 @@ impl<'p> Run<'p> {
                     Frame::Item | Frame::Delimited { .. } => (None, None),
                 };
                 self.begin();
-                return self.object(Event { position, text, values: text, span, header, whole, message: None });
+                return self.object(&Event { position, text, values: text, span, header, whole, message: None });
             }
             Ok(Scanned::Other(span)) => (REASON_NOT_AN_OBJECT, span.start),
             Err(Some(Malformed { reason, at })) => (reason.name(), at),
@@ -344,7 +344,7 @@ impl<'p> Run<'p> {
         scan::scan(&self.program.trie, text, self.program.dispatch, scan, &mut memory.slots).map_err(Some)
     }
 
-    fn object(&mut self, event: Event) {
+    fn object(&mut self, event: &Event) {
         let range = &event.text[event.span.start..event.span.end];
         if !self.state.scan.white() || memchr::memchr2(b'\n', b'\r', range).is_none() {
             return self.apply(event);
@@ -352,7 +352,7 @@ impl<'p> Run<'p> {
         let mut one_line = std::mem::take(&mut self.state.one_line);
         one_line.clear();
         one_line.extend(event.text.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
-        self.apply(Event { text: &one_line, values: &one_line, whole: None, ..event });
+        self.apply(&Event { text: &one_line, values: &one_line, whole: None, ..*event });
         one_line.clear();
         self.state.one_line = one_line;
     }
@@ -368,7 +368,7 @@ impl<'p> Run<'p> {
     }
 
     /// Runs the rules on an event that is one line.
-    pub fn apply(&mut self, event: Event) {
+    pub fn apply(&mut self, event: &Event) {
         self.read(event.text);
         if self.timed(Run::count_present) {
             return self.apply_timed(&event);
@@ -378,10 +378,10 @@ impl<'p> Run<'p> {
         matched.sort_unstable();
         let calls = self.program.udfs.is_some();
         for &rule in &matched {
-            if calls && !self.holds(rule, &event) {
+            if calls && !self.holds(rule, event) {
                 continue;
             }
-            self.output(rule, &event);
+            self.output(rule, event);
         }
         matched.clear();
         self.state.matched = matched;

@@ -1,8 +1,10 @@
 //! Random bytes as messages and as descriptors: nothing panics, what is read is well-formed JSON, and what is written reads back.
 
 use headwater_kernel::json;
+use headwater_kernel::link::{Formats, Program};
 use headwater_kernel::protobuf::Descriptor;
 use headwater_kernel::protobuf::encode::Encoder;
+use headwater_kernel::run::{Pool, run_lines};
 
 const DESCRIPTOR: &str = r#"{"messages": [
   {"name": "M", "fields": [
@@ -133,4 +135,99 @@ fn damaged_descriptors_never_panic() {
             );
         }
     }
+}
+
+/// Reads every field as what it is, some as what they are not.
+const FIELDS: [(&str, &str); 14] = [
+    ("a", "\"BIGINT\""),
+    ("b", "\"VARCHAR\""),
+    ("c", r#"{"struct":[["a","BIGINT"],["b","VARCHAR"],["d",{"list":"DOUBLE"}]]}"#),
+    ("c.b", "\"VARCHAR\""),
+    ("d", r#"{"list":"DOUBLE"}"#),
+    ("e", "\"JSON\""),
+    ("g", r#"{"list":{"list":"BIGINT"}}"#),
+    ("h", "\"TIMESTAMP\""),
+    ("i", "\"BIGINT\""),
+    ("j", "\"JSON\""),
+    ("k", r#"{"list":"BOOLEAN"}"#),
+    ("l", "\"VARCHAR\""),
+    ("m", "\"VARCHAR\""),
+    ("n", "\"VARCHAR\""),
+];
+
+fn rules() -> Vec<Vec<u8>> {
+    let columns: Vec<String> = FIELDS
+        .iter()
+        .map(|(path, kind)| {
+            let steps: Vec<String> = path.split('.').map(|step| format!("\"{step}\"")).collect();
+            format!("[\"{}\",[\"field\",[{}],{kind}]]", path.replace('.', "_"), steps.join(","))
+        })
+        .collect();
+    let star = r#"{"star":true,"exclude":["a"],"replace":[]}"#.to_owned();
+    let rule = |(name, select): (&str, String)| {
+        let head = r#""format":1,"owner":null,"tier":null,"description":null,"from":"events","where":null"#;
+        format!("{{{head},\"name\":\"{name}\",\"into\":\"{name}\",\"select\":{select}}}").into_bytes()
+    };
+    [("row", format!("[{}]", columns.join(","))), ("star", star)].into_iter().map(rule).collect()
+}
+
+#[test]
+fn rules_over_messages_give_what_they_give_over_their_json() {
+    let descriptor = || Descriptor::parse(DESCRIPTOR.as_bytes()).unwrap();
+    let outputs = || ["row", "star"].map(|dataset| (dataset.to_owned(), descriptor())).into();
+    let from_json = Program::link(&rules()).unwrap();
+    let from_messages = Program::link_formats(&rules(), Formats { input: Some(descriptor()), ..Formats::default() }).unwrap();
+    let to_messages =
+        Program::link_formats(&rules(), Formats { input: Some(descriptor()), outputs: outputs(), ..Formats::default() }).unwrap();
+    let pools = [Pool::default(), Pool::default(), Pool::default()];
+    let mut chance = Chance(10);
+    for _ in 0..5_000 {
+        let mut batch = Vec::new();
+        for _ in 0..4 {
+            let payload = payload(&mut chance, 0);
+            batch.extend_from_slice(&[payload.len() as u8 & 0x7f | 0x80, (payload.len() >> 7) as u8 & 0x7f]);
+            batch.extend(payload);
+        }
+        let decoded = descriptor().decode_batch(&batch);
+        let expected = run_lines(&from_json, &pools[0], &decoded.lines);
+        let found = run_lines(&from_messages, &pools[1], &batch);
+        let rows = expected.outputs.collect(&decoded.lines);
+        assert_eq!(found.outputs.collect(&batch), rows);
+        assert_eq!((&found.rules, &found.fields), (&expected.rules, &expected.fields));
+        let refused: Vec<_> = found.rejects.iter().map(|reject| (reject.position.index, reject.reason, reject.offset)).collect();
+        let known: Vec<_> = decoded.rejects.iter().map(|(index, malformed)| (*index, malformed.reason, malformed.at)).collect();
+        assert_eq!(refused, known);
+        let written = run_lines(&to_messages, &pools[2], &batch);
+        for ((_, count, encoded), (_, _, lines)) in written.outputs.collect(&batch).iter().zip(&rows) {
+            let mut again = Vec::new();
+            assert_eq!(Encoder::default().lines(&descriptor(), lines, &mut again).unwrap(), *count);
+            assert_eq!(*encoded, again);
+        }
+    }
+}
+
+#[test]
+fn programs_over_damaged_descriptors_and_random_bytes_never_panic() {
+    let mut chance = Chance(11);
+    let mut linked = 0;
+    for _ in 0..10_000 {
+        let mut stored = DESCRIPTOR.as_bytes().to_vec();
+        for _ in 0..=chance.below(3) {
+            let at = chance.below(stored.len() as u64) as usize;
+            stored[at] = b"0123456789\"{}[],abdeimnrst:"[chance.below(27) as usize];
+        }
+        let Ok(input) = Descriptor::parse(&stored) else { continue };
+        let outputs = [("row".to_owned(), Descriptor::parse(&stored).unwrap())].into();
+        let program = Program::link_formats(&rules(), Formats { input: Some(input), outputs, ..Formats::default() }).unwrap();
+        linked += 1;
+        let pool = Pool::default();
+        for _ in 0..20 {
+            let mut batch: Vec<u8> = (0..chance.below(40)).map(|_| chance.next() as u8 % 40).collect();
+            let payload = payload(&mut chance, 0);
+            batch.insert(0, payload.len().min(127) as u8);
+            batch.splice(1..1, payload);
+            run_lines(&program, &pool, &batch);
+        }
+    }
+    assert!(linked > 300, "{linked}");
 }

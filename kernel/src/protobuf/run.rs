@@ -110,7 +110,7 @@ impl Run<'_> {
             if let Ok(Scanned::Object(span)) =
                 scan::scan(&self.program.trie, text, self.program.dispatch, scan, &mut memory.slots)
             {
-                self.apply(Event { text: &decoded, values: &decoded, span, ..event });
+                self.apply(&Event { text: &decoded, values: &decoded, span, ..event });
             }
         }
         decoded.clear();

@@ -167,11 +167,13 @@ pub fn write_varint(mut value: u64, out: &mut Vec<u8>) {
 
 /// Puts the length in front of what was appended since `start`.
 pub fn close(start: usize, out: &mut Vec<u8>) {
-    let length = out.len() - start;
-    let mut prefix = Vec::with_capacity(10);
-    write_varint(length as u64, &mut prefix);
-    out.extend_from_slice(&prefix);
-    out[start..].rotate_right(prefix.len());
+    let end = out.len();
+    write_varint((end - start) as u64, out);
+    let bytes = out.len() - end;
+    let mut prefix = [0; 10];
+    prefix[..bytes].copy_from_slice(&out[end..]);
+    out.copy_within(start..end, start + bytes);
+    out[start..start + bytes].copy_from_slice(&prefix[..bytes]);
 }
 
 pub fn zigzag(value: i64) -> u64 {
