@@ -276,7 +276,7 @@ impl Structure {
                 seen.escapes |= escapes.starts;
                 let structural = carry.step::<I>(&masks, escapes.escaped, &mut seen, at);
                 if I::KINDS {
-                    I::kinds(text.as_ptr().add(at), structural, kinds.add(count));
+                    I::kinds(first.add(at), structural, kinds.add(count));
                 }
                 count += I::flatten(structural, at as u32, out.add(count));
             }
