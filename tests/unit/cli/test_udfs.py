@@ -68,7 +68,7 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["explain", "r.sql", *GIVEN, "--sample", "e.ndjson"]) == 0
     out = capsys.readouterr().out
     assert '"half"("n")' in out
-    assert "10 candidates, 7 matched" in out
+    assert "10 evaluated, 7 matched" in out
 
 
 def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
