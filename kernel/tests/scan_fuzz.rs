@@ -158,7 +158,8 @@ impl Given {
         for (rule, counts) in &batch.rules {
             *self.rules.entry(*rule).or_default() += counts.matched;
         }
-        for (path, counts) in &batch.fields {
+        // Whether fields are there is looked at for some events only.
+        for (path, counts) in batch.fields.iter().filter(|(_, of)| of.coerced + of.type_errors > 0) {
             let known = self.fields.entry(*path).or_default();
             *known = (known.0 + counts.coerced, known.1 + counts.type_errors);
         }

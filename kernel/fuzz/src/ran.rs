@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use headwater_kernel::counts::RuleCounts;
 use headwater_kernel::json::{self, Kind};
 use headwater_kernel::link::Program;
 use headwater_kernel::record::RecordRef;
@@ -28,13 +29,15 @@ impl Given {
         for (dataset, _, bytes) in batch.outputs.collect(input) {
             self.outputs.entry(dataset).or_default().extend(bytes);
         }
-        for (rule, of) in &batch.rules {
+        // What is sampled, or depends on the index, is left aside.
+        let counted = |of: &RuleCounts| of.matched + of.where_errors + of.failed > 0;
+        for (rule, of) in batch.rules.iter().filter(|(_, of)| counted(of)) {
             let known = self.rules.entry(*rule).or_default();
             for (known, more) in known.iter_mut().zip([of.matched, of.where_errors, of.failed, of.not_finite]) {
                 *known += more;
             }
         }
-        for (path, of) in &batch.fields {
+        for (path, of) in batch.fields.iter().filter(|(_, of)| of.coerced + of.type_errors > 0) {
             let known = self.fields.entry(*path).or_default();
             *known = [known[0] + of.coerced, known[1] + of.type_errors];
         }

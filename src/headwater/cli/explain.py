@@ -68,7 +68,7 @@ def _show(one: Explained, events: int | None) -> None:
     if not one.groups:
         print("  never: its conditions contradict each other")
     elif not one.finds:
-        print(f"  looked at for every event, together with {_others(one.beside)}")
+        print("  looked at for every event" + (f", together with {_others(one.beside)}" if one.beside else ""))
     elif one.beside:
         print(f"  looked at together with up to {_others(one.beside)}")
     for condition in one.then:
