@@ -231,7 +231,9 @@ pub fn make_timestamp([year, month, date, hour, minute]: [i64; 5], second: f64) 
     let valid = (1..=month_days(year, month)).contains(&date)
         && (0..=24).contains(&hour)
         && (0..60).contains(&minute)
-        && (0..=60).contains(&whole)
+        && whole >= 0
+        // DuckDB rounds the second before it asks whether there is one, but not for what it makes of it.
+        && second <= 60.5
         && (0..=SECOND).contains(&micros);
     if !valid {
         return None;

@@ -171,7 +171,8 @@ def make_timestamp(year: int, month: int, day: int, hour: int, minute: int, seco
         raise Failed
     whole = math.trunc(second)
     micros = _rounded((second - whole) * SECOND)
-    valid = 0 <= minute < 60 and 0 <= whole <= 60 and 0 <= micros <= SECOND
+    # DuckDB rounds the second before it asks whether there is one, but not for what it makes of it.
+    valid = 0 <= minute < 60 and whole >= 0 and second <= 60.5 and 0 <= micros <= SECOND
     time = ((hour * 60 + minute) * 60 + whole) * SECOND + micros
     # 24:00:00 of the last day of the year 0 is in range.
     if not (valid and 0 <= hour <= 24 and time <= DAY and 0 <= year <= 9999 and 1 <= month <= 12):
