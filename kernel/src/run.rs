@@ -371,7 +371,7 @@ impl<'p> Run<'p> {
     pub fn apply(&mut self, event: &Event) {
         self.read(event.text);
         if self.timed(Run::count_present) {
-            return self.apply_timed(&event);
+            return self.apply_timed(event);
         }
         self.find::<false>(event.text);
         let mut matched = std::mem::take(&mut self.state.matched);

@@ -37,7 +37,7 @@ impl Both {
             let lines = Program::link(&rules).unwrap();
             let datasets = lines.datasets.iter().filter(|_| outputs);
             let outputs: HashMap<String, Descriptor> = datasets.map(|name| (name.clone(), row())).collect();
-            Program::link_formats(&rules, Formats { input, outputs })
+            Program::link_formats(&rules, Formats { input, outputs, ..Formats::default() })
         };
         let messages = match link(input(), false) {
             Ok(program) => program,
