@@ -260,6 +260,8 @@ def test_an_interrupt_leaves_nothing(run: Run, number: int) -> None:
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # Where tests run in the background, SIGINT may be ignored, and what they start inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdin
         assert process.stderr
