@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from protobufs import ROWS, message_class
+from wire_messages import delimited, varint
 
 from headwater.core.descriptor import Descriptor, descriptor_to_json
 from headwater.core.types import DataType, ListOf, Scalar, StructOf, type_to_json
@@ -25,18 +26,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def codec(descriptor: Descriptor) -> Protobuf:
     return Protobuf(json.dumps(descriptor_to_json(descriptor)).encode())
-
-
-def varint(value: int) -> bytes:
-    out = b""
-    while value >= 0x80:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def delimited(*payloads: bytes) -> bytes:
-    return b"".join(varint(len(payload)) + payload for payload in payloads)
 
 
 def split(batch: bytes) -> list[bytes]:
