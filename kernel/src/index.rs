@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use crate::condition::{self, Blocks, Candidate, Condition, Form, Operand, Source};
+use crate::cost::rank;
 use crate::keys::KeyTable;
 use crate::link::{Linker, Node, Set};
 use crate::op::Op;
+use crate::sieve::Sieve;
 use crate::value::{Texts, Value};
 
 /// Groups of no more rules than this are not split further.
@@ -76,6 +78,8 @@ impl Key {
 #[derive(Debug, Default)]
 pub struct Group {
     pub splits: Vec<Split>,
+    /// Where there are many rules: what leaves out most of those whose blocks stand first.
+    pub sieve: Option<Box<Sieve>>,
     /// The first of its blocks, and behind the last.
     pub blocks: (u32, u32),
     /// The rules whose WHERE can be failed NULL.
@@ -333,13 +337,19 @@ impl IndexBuilder {
         }
         let (fallible, certain): (Vec<u32>, Vec<u32>) = members.iter().partition(|rule| rules[**rule as usize].can_fail);
         let fallible = fallible.iter().map(|rule| self.entry(linker, *rule, &rules[*rule as usize], used)).collect();
-        let blocks = self.blocks(linker, rules, &certain, used);
-        self.index.groups[number] = Group { splits, blocks, fallible };
+        let (sieve, blocks) = self.blocks(linker, rules, &certain, used);
+        self.index.groups[number] = Group { splits, sieve, blocks, fallible };
         number as u32
     }
 
     /// Makes blocks of rules that cannot be failed NULL.
-    fn blocks(&mut self, linker: &Linker, rules: &[RuleParts], members: &[u32], used: &[u32]) -> (u32, u32) {
+    fn blocks(
+        &mut self,
+        linker: &Linker,
+        rules: &[RuleParts],
+        members: &[u32],
+        used: &[u32],
+    ) -> (Option<Box<Sieve>>, (u32, u32)) {
         let keys = &self.keys;
         let forms: Vec<Form> = self.index.blocks.operands.iter().map(|operand| operand.form).collect();
         let literals = |operand: u32| match forms[operand as usize] {
@@ -357,8 +367,9 @@ impl IndexBuilder {
             let nodes = nodes.iter().map(|node| node << 1 | 1).collect();
             Candidate { rule: *rule, conditions: tested.iter().map(|part| &part.condition).collect(), nodes }
         };
-        let candidates: Vec<Candidate> = members.iter().map(candidate).collect();
-        self.index.blocks.add(&candidates, &literals)
+        let (sieve, candidates) = Sieve::new(members.iter().map(candidate).collect(), &self.index.blocks.operands);
+        let blocks = Sieve::add(sieve.as_ref(), &candidates, &mut self.index.blocks, &literals);
+        (sieve.map(Box::new), blocks)
     }
 
     /// The key that keeps the most rules from being looked at, if it is worth it.
@@ -460,36 +471,6 @@ fn either(atoms: &mut Atoms, found: &Atoms) {
         known.dedup();
         true
     });
-}
-
-/// Expected cost of a condition for each event that it keeps out: conditions are evaluated in this order.
-fn rank(linker: &Linker, node: u32) -> f64 {
-    let kept = match linker.nodes[node as usize] {
-        Node::Call(call) => match call.op {
-            Op::Eq => 0.05,
-            Op::In => 0.2,
-            Op::Like | Op::StartsWith | Op::Contains | Op::RegexpMatches | Op::RegexpFullMatch => 0.15,
-            Op::IsNotNull | Op::Ne => 0.8,
-            _ => 0.5,
-        },
-        _ => 0.5,
-    };
-    cost(linker, node, 0) / (1.0 - kept)
-}
-
-fn cost(linker: &Linker, node: u32, depth: usize) -> f64 {
-    let Node::Call(call) = linker.nodes[node as usize] else { return 0.1 };
-    let own = match call.op {
-        Op::RegexpMatches | Op::RegexpFullMatch | Op::RegexpExtract | Op::RegexpReplace => 30.0,
-        Op::Md5 | Op::Md5NumberLower | Op::StringSplit | Op::ListContains | Op::ListSlice => 30.0,
-        Op::Like | Op::Contains | Op::SplitPart | Op::Cast | Op::TryCast | Op::Replace | Op::StructGet | Op::ListGet => 8.0,
-        Op::Lower | Op::Upper | Op::Concat | Op::Substring | Op::Length => 5.0,
-        _ => 1.0,
-    };
-    if depth >= 8 {
-        return own;
-    }
-    own + call_arguments(linker, node).iter().take(8).map(|argument| cost(linker, *argument, depth + 1)).sum::<f64>()
 }
 
 #[cfg(test)]

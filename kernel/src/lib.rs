@@ -5,6 +5,7 @@
 pub mod arrow;
 pub mod block;
 pub mod condition;
+mod cost;
 pub mod counts;
 pub mod deduplicate;
 pub mod eval;
@@ -37,6 +38,7 @@ pub mod record;
 pub mod row;
 pub mod run;
 pub mod scan;
+mod sieve;
 pub mod slots;
 pub mod star;
 pub mod structure;

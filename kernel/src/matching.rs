@@ -30,7 +30,8 @@ impl Run<'_> {
                     examine(&mut tester.evaluation, &split.where_null, matched, counts);
                 }
             }
-            tester.run(group.blocks.0, group.blocks.1, matched);
+            let first = group.sieve.as_ref().map_or(group.blocks.0, |sieve| sieve.run(group.blocks.0, &mut tester, matched));
+            tester.run(first, group.blocks.1, matched);
             examine(&mut tester.evaluation, &group.fallible, matched, counts);
             if let Some(watch) = &mut watch {
                 self.batch.times.groups.push((number, watch.lap()));
