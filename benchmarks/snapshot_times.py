@@ -86,8 +86,8 @@ class Project:
         compiled = compile_files(files, self.sources, cache)
         assert not compiled.errors, compiled.errors[0]
         times.append((time.thread_time(), time.perf_counter()))
-        rules = tuple(rule.to_json() for rule in compiled.rules)
-        snapshot = self.store.publish(Draft(project="bench", source="app_events", rules=rules, datasets=compiled.datasets))
+        draft = Draft(project="bench", source="app_events", rules=compiled.rules, datasets=compiled.datasets)
+        snapshot = self.store.publish(draft)
         times.append((time.thread_time(), time.perf_counter()))
         linked = Linked(snapshot)
         times.append((time.thread_time(), time.perf_counter()))

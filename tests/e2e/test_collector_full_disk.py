@@ -19,6 +19,7 @@ from headwater.core.errors import LogUnavailable
 from headwater.core.record import decode_all
 from headwater.log.local import LocalLog
 from headwater.registry.snapshot import App, Draft, numbered, write_key_hash
+from headwater.rules import PhysicalRule
 from headwater.testing.memory_log import MemoryLog
 
 KEY = "wk_full"
@@ -189,7 +190,8 @@ def test_a_snapshot_that_cannot_be_linked_leaves_the_last_one_running():
     current[0] = numbered(Draft(project="t", source="app_events", apps=broken), 2**40, 0)
     assert collector._current().version.startswith("1-")
     assert "snapshot number" in collector.link_error
-    current[0] = numbered(Draft(project="t", source="app_events", apps=SNAPSHOT.apps, rules=({"x": 1},)), 3, 0)
+    rule = PhysicalRule.from_canonical(b'{"format":99,"from":"app_events","into":"d","name":"of no concern to a collector"}')
+    current[0] = numbered(Draft(project="t", source="app_events", apps=SNAPSHOT.apps, rules=(rule,)), 3, 0)
     assert collector._current().version.startswith("3-")
     assert collector.link_error is None
     collector.close()

@@ -84,7 +84,7 @@ def _check(paths: list[Path], schemas: list[str], udfs: list[Path]) -> Checked:
     draft = examined.draft
     if draft is None:
         return Checked(examined.findings)
-    names = [str(rule["name"]) for rule in draft.rules], [dataset.name for dataset in draft.datasets]
+    names = [rule.name for rule in draft.rules], [dataset.name for dataset in draft.datasets]
     return Checked(examined.findings, *names, len(draft.event_types))
 
 

@@ -84,7 +84,7 @@ def etl(
         with running(functions, udf_batch_ms) as host, _progress(quiet=json) as progress:
             datasets = compiled.datasets
             if format_ is Format.PROTOBUF:
-                datasets = numbered_by_order(datasets, (rule.to_json() for rule in compiled.rules), sources(schemas))
+                datasets = numbered_by_order(datasets, compiled.rules, sources(schemas))
             summary = batch.run(compiled.rules, datasets, inputs, output, format_.value, overwrite, progress, host)
     except (SchemaError, LinkError, ProjectError, UdfError) as e:
         _end(str(e), 1)

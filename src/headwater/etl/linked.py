@@ -9,7 +9,7 @@ from headwater.core.limits import UDF_BATCH_MS_MAX
 from headwater.etl.figures import RuleRef
 from headwater.kernel import Program
 from headwater.kernel.udf.host import Host
-from headwater.registry.snapshot import Snapshot, canonical
+from headwater.registry.snapshot import Snapshot
 
 _log = structlog.get_logger()
 
@@ -23,12 +23,12 @@ class Linked:
         The functions of ``before`` go on where their files are the same.
         """
         self.snapshot = snapshot
-        refs = [RuleRef(rule["name"], rule["from"], rule["into"]) for rule in snapshot.rules]
+        refs = [RuleRef(rule.name, rule.source, rule.into) for rule in snapshot.rules]
         self.rules = {source: [ref for ref in refs if ref.source == source] for source in snapshot.sources}
         self.functions = _functions(snapshot, udf_batch_ms_max, before)
         try:
             self._programs = {
-                source: Program([canonical(rule) for rule in snapshot.rules if rule["from"] == source], self.functions)
+                source: Program([rule.canonical() for rule in snapshot.rules if rule.source == source], self.functions)
                 for source in snapshot.sources
             }
             self._empty = Program([])

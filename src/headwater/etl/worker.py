@@ -93,9 +93,9 @@ class Worker:
                 "name another source"
             )
         for rule in snapshot.rules:
-            if rule["into"] in sources:
+            if rule.into in sources:
                 raise LinkError(
-                    f"snapshot {snapshot.number} does not run: the rule {rule['name']!r} writes into {rule['into']!r}, "
+                    f"snapshot {snapshot.number} does not run: the rule {rule.name!r} writes into {rule.into!r}, "
                     "which was a source before; name another dataset"
                 )
 

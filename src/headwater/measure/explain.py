@@ -68,7 +68,7 @@ def explain(rules: Sequence[PhysicalRule]) -> list[Explained]:
 def _with_where(rule: PhysicalRule, conditions: list[Expression]) -> PhysicalRule:
     """The rule with these conditions, and a constant as its row."""
     where = None if not conditions else conditions[0] if len(conditions) == 1 else ["call", "and", "BOOLEAN", conditions]
-    return msgspec.structs.replace(rule, where=where, select=(("x", ["literal", "BIGINT", 1]),))
+    return rule.but(where=where, select=(("x", ["literal", "BIGINT", 1]),))
 
 
 def _calls_python(expression: Expression) -> bool:
@@ -138,8 +138,7 @@ def _probes(number: int, rule: PhysicalRule, explained: Explained) -> list[bytes
     ordered = [texts[condition.text] for condition in (*explained.finds, *explained.then)]
     probes = []
     for step in range(1, len(ordered) + 1):
-        probe = msgspec.structs.replace(_with_where(rule, ordered[:step]), name=f"{number}.{step}", into="probe")
-        probes.append(probe.canonical())
+        probes.append(_with_where(rule, ordered[:step]).but(name=f"{number}.{step}", into="probe").canonical())
     return probes
 
 

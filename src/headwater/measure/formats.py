@@ -35,8 +35,7 @@ def formats(compiled: Compiled, source: SourceSchema) -> Formats:
 
     Raises SchemaError where rows of a dataset cannot be of one message.
     """
-    rules = (rule.to_json() for rule in compiled.rules)
     datasets: Mapping[str, SourceSchema] = {source.name: source}
-    encoded = numbered_by_order(compiled.datasets, rules, datasets)
+    encoded = numbered_by_order(compiled.datasets, compiled.rules, datasets)
     outputs = {dataset.name: descriptor_bytes(dataset.descriptor) for dataset in encoded if dataset.descriptor is not None}
     return Formats(descriptor_bytes(event_numbered_by_order(source)), outputs)

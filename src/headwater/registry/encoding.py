@@ -15,6 +15,8 @@ from headwater.registry.numbers import LOCK_FILE, Numbers, camel, changed
 from headwater.registry.plan_dataset import PlannedDataset
 from headwater.registry.proto_file import descriptor_from_files
 from headwater.registry.proto_schema import generated
+from headwater.rules import PhysicalRule
+from headwater.rules.physical import Star
 
 _EXACT = {
     "BIGINT": ("int64", "sint64", "sfixed64"),
@@ -35,10 +37,10 @@ class Encoder(msgspec.Struct):
     protos: Mapping[str, str]
 
     def generated(
-        self, datasets: Iterable[DatasetSchema], rules: Iterable[Mapping[str, Any]], sources: Mapping[str, SourceSchema]
+        self, datasets: Iterable[DatasetSchema], rules: Iterable[PhysicalRule], sources: Mapping[str, SourceSchema]
     ) -> dict[str, StructOf]:
         """The rows of the messages that are made from schemas, by the dataset whose numbers they have."""
-        read_by = {rule["into"]: rule["from"] for rule in rules}
+        read_by = {rule.into: rule.source for rule in rules}
         found = {}
         for dataset in datasets:
             planned = self.planned.get(dataset.name)
@@ -48,7 +50,7 @@ class Encoder(msgspec.Struct):
         return found
 
     def encode(
-        self, datasets: Iterable[DatasetSchema], rules: Iterable[dict[str, Any]], sources: Mapping[str, SourceSchema]
+        self, datasets: Iterable[DatasetSchema], rules: Iterable[PhysicalRule], sources: Mapping[str, SourceSchema]
     ) -> tuple[DatasetSchema, ...]:
         """The datasets with their descriptors. What keeps one from being Protobuf is found at its table of the plan."""
         rules, known = list(rules), list(datasets)
@@ -77,22 +79,22 @@ class Encoder(msgspec.Struct):
     def _encoded(
         self,
         dataset: DatasetSchema,
-        rules: list[dict[str, Any]],
+        rules: list[PhysicalRule],
         rows: Mapping[str, StructOf],
         sources: Mapping[str, SourceSchema],
     ) -> DatasetSchema:
         planned = self.planned.get(dataset.name)
         if planned is None or planned.encoding != "protobuf":
             return dataset
-        own = [rule for rule in rules if rule["into"] == dataset.name]
-        name = own[0]["from"] if dataset.star else dataset.name
+        own = [rule for rule in rules if rule.into == dataset.name]
+        name = own[0].source if dataset.star else dataset.name
         if planned.proto:
             try:
                 descriptor = descriptor_from_files(self.protos, planned.proto, planned.message)
             except SchemaError as error:
                 planned.table.say("proto", "proto_file", str(error))
                 return dataset
-            for wrong in misfits(descriptor, dataset, sources[own[0]["from"]]):
+            for wrong in misfits(descriptor, dataset, sources[own[0].source]):
                 planned.table.say("message", "column_type", wrong)
         elif self._numbered(planned, name, rows[name]):
             descriptor = generated(self.project, name, rows[name], self.numbers)
@@ -118,7 +120,7 @@ class Encoder(msgspec.Struct):
 
 
 def numbered_by_order(
-    datasets: Iterable[DatasetSchema], rules: Iterable[dict[str, Any]], sources: Mapping[str, SourceSchema]
+    datasets: Iterable[DatasetSchema], rules: Iterable[PhysicalRule], sources: Mapping[str, SourceSchema]
 ) -> tuple[DatasetSchema, ...]:
     """Datasets with descriptors whose numbers go by the order of columns: for files that stand alone, outside a project.
 
@@ -126,10 +128,10 @@ def numbered_by_order(
     """
     rules, found, numbers = list(rules), [], Numbers()
     for dataset in datasets:
-        own = [rule for rule in rules if rule["into"] == dataset.name]
-        if dataset.star and len({rule["from"] for rule in own}) > 1:
+        own = [rule for rule in rules if rule.into == dataset.name]
+        if dataset.star and len({rule.source for rule in own}) > 1:
             raise SchemaError(f"the dataset {dataset.name} holds events of several sources, which have no message in common")
-        row = whole_event(sources[own[0]["from"]]) if dataset.star else StructOf(dataset.columns)
+        row = whole_event(sources[own[0].source]) if dataset.star else StructOf(dataset.columns)
         numbers.assign(dataset.name, row)
         descriptor = generated("headwater", dataset.name, row, numbers)
         if wrong := _misfits_of_replaced(descriptor, own):
@@ -223,13 +225,14 @@ def _field(descriptor: Descriptor, struct: int, name: str) -> WireField | None:
     return next((one for one in descriptor.messages[struct].fields if one.name == name), None)
 
 
-def _misfits_of_replaced(descriptor: Descriptor, rules: list[dict[str, Any]]) -> list[str]:
+def _misfits_of_replaced(descriptor: Descriptor, rules: list[PhysicalRule]) -> list[str]:
     found = []
     for rule in rules:
-        if isinstance(rule["select"], dict):
-            replaced = [(name, _type_of(expression)) for name, expression in rule["select"]["replace"]]
+        select = rule.select
+        if isinstance(select, Star):
+            replaced = [(name, _type_of(expression)) for name, expression in select.replace]
             wrong = _misfits(descriptor, 0, StructOf(tuple(one for one in replaced if one[1] != Scalar("NULL"))), "REPLACE ")
-            found += [f"rule `{rule['name']}`: {text}" for text in wrong]
+            found += [f"rule `{rule.name}`: {text}" for text in wrong]
     return found
 
 

@@ -132,8 +132,9 @@ def draft_of(project: Project, cache: Cache | None = None) -> Drafted:
     findings += compiled.findings
     if any(finding.severity == "error" for finding in findings):
         return Drafted(None, tuple(findings), plan, encoder)
-    rules = tuple(rule.to_json() for rule in compiled.rules)
-    return Drafted(msgspec.structs.replace(draft, rules=rules, datasets=compiled.datasets), tuple(findings), plan, encoder)
+    return Drafted(
+        msgspec.structs.replace(draft, rules=compiled.rules, datasets=compiled.datasets), tuple(findings), plan, encoder
+    )
 
 
 def compile(project: Project) -> Draft:

@@ -7,7 +7,6 @@ Stored as JSON: `{"format", "number", "created_time", "hash", "content"}`; the h
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from headwater.core.descriptor import descriptor_from_json, descriptor_to_json
 from headwater.core.event import EVENT_BASE
 from headwater.core.types import DataType, type_from_json, type_to_json
 from headwater.core.udf import Signature, UdfSet
+from headwater.rules import PhysicalRule
 
 FORMAT = 1
 
@@ -74,7 +74,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     apps: tuple[App, ...] = ()
     event_types: tuple[EventType, ...] = ()
-    rules: tuple[dict[str, Any], ...] = ()
+    rules: tuple[PhysicalRule, ...] = ()
     datasets: tuple[DatasetSchema, ...] = ()
     udfs: UdfSet = UdfSet()
 
@@ -85,16 +85,16 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     def physical(self) -> list[bytes]:
         """The rules as the kernel links them, in order: canonical JSON."""
-        return [canonical(rule) for rule in self.rules]
+        return [rule.canonical() for rule in self.rules]
 
     def content(self) -> dict[str, Any]:
-        """All of it as JSON values: what the hash covers."""
+        """All of it, ready for `canonical`: what the hash covers."""
         content: dict[str, Any] = {
             "project": self.project,
             "source": self.source,
             "apps": [msgspec.to_builtins(app) for app in self.apps],
             "event_types": [_event_type_to_json(kind) for kind in self.event_types],
-            "rules": list(self.rules),
+            "rules": [msgspec.Raw(rule.canonical()) for rule in self.rules],
             "datasets": [_dataset_to_json(dataset) for dataset in self.datasets],
         }
         if self.udfs.files:
@@ -137,34 +137,41 @@ def numbered(draft: Draft, number: int, created_time: int, content_hash: str | N
 
 def decode(data: bytes) -> Snapshot:
     """Reads the stored form. Raises ValueError that says what is wrong: not JSON, another format, or a hash that does not fit."""
-    stored = json.loads(data)
-    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-        found = stored.get("format") if isinstance(stored, dict) else stored
-        raise ValueError(f"snapshot format {found!r} is not known; this Headwater reads format {FORMAT}")
+    head = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    found_format = _part(head, "format", Any) if "format" in head else None
+    if found_format != FORMAT:
+        raise ValueError(f"snapshot format {found_format!r} is not known; this Headwater reads format {FORMAT}")
     try:
-        content = stored["content"]
-        found_hash = hashlib.sha256(canonical(content)).hexdigest()
-        if found_hash != stored["hash"]:
-            raise ValueError(f"its content has the hash {found_hash[:12]}…, but it says {str(stored['hash'])[:12]}…")
+        stored, said_hash = bytes(head["content"]), _part(head, "hash", Any)
+        found_hash = hashlib.sha256(stored).hexdigest()
+        if found_hash != said_hash:
+            # Somebody may have laid it out anew.
+            stored = canonical(msgspec.json.decode(stored))
+            found_hash = hashlib.sha256(stored).hexdigest()
+        if found_hash != said_hash:
+            raise ValueError(f"its content has the hash {found_hash[:12]}…, but it says {str(said_hash)[:12]}…")
+        content = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])
         return Snapshot(
-            number=stored["number"],
-            created_time=stored["created_time"],
-            hash=stored["hash"],
-            project=content["project"],
-            source=content["source"],
-            apps=msgspec.convert(content["apps"], tuple[App, ...]),
-            event_types=tuple(_event_type_from_json(kind) for kind in content["event_types"]),
-            rules=tuple(content["rules"]),
-            datasets=tuple(_dataset_from_json(dataset) for dataset in content["datasets"]),
-            udfs=_udfs_from_json(content.get("udfs")),
+            number=_part(head, "number", int),
+            created_time=_part(head, "created_time", int),
+            hash=found_hash,
+            project=_part(content, "project", str),
+            source=_part(content, "source", str),
+            apps=_part(content, "apps", tuple[App, ...]),
+            event_types=tuple(_event_type_from_json(kind) for kind in _part(content, "event_types", list[Any])),
+            rules=tuple(PhysicalRule.from_canonical(bytes(rule)) for rule in _part(content, "rules", list[msgspec.Raw])),
+            datasets=tuple(_dataset_from_json(dataset) for dataset in _part(content, "datasets", list[Any])),
+            udfs=_udfs_from_json(_part(content, "udfs", Any)) if "udfs" in content else UdfSet(),
         )
     except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
         raise ValueError(f"it lacks or misplaces {error}") from None
 
 
-def _udfs_from_json(stored: dict[str, Any] | None) -> UdfSet:
-    if stored is None:
-        return UdfSet()
+def _part(stored: dict[str, msgspec.Raw], name: str, kind: Any) -> Any:
+    return msgspec.json.decode(stored[name], type=kind)
+
+
+def _udfs_from_json(stored: dict[str, Any]) -> UdfSet:
     return UdfSet(stored["files"], tuple(Signature.from_json(one) for one in stored["functions"]))
 
 

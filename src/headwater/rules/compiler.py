@@ -134,12 +134,13 @@ class _Rule:
     def take(self, number: int) -> None:
         """Says what was noted of it, and adds its rule, unless it or what it has to do with others is an error."""
         lowered, before = self.lowered, self.findings.errors
-        lowered.notes.say(self.findings, self.file, self.shift)
+        if lowered.notes is not None:
+            lowered.notes.say(self.findings, self.file, self.shift)
         rule = lowered.named(self._name(number))
         self._into()
         if rule is None or lowered.into is None or self.findings.errors > before:
             return
-        columns = [] if lowered.star else lowered.columns
+        columns = () if lowered.star else lowered.columns
         self.all.datasets.add(Written(rule.name, self.file, self.shift, lowered.into, columns, lowered.star))
         self.all.repeats.check(rule, lowered.does, self.file, lowered.start + self.shift)
         if self.findings.errors == before:

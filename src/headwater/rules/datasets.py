@@ -8,16 +8,14 @@ from headwater.core.dataset import DatasetSchema
 from headwater.core.types import NULL, DataType
 from headwater.rules.conversion import castable, same_type
 from headwater.rules.findings import Findings, SourceFile
-from headwater.rules.physical import Expression
 from headwater.rules.syntax import Word
 
 
-class Column(msgspec.Struct, frozen=True):
+class Column(msgspec.Struct, frozen=True, gc=False):
     """One column that a rule writes, and where in the file its name stands."""
 
     name: str
     type: DataType
-    expression: Expression
     word: Word
 
 
@@ -31,7 +29,7 @@ class Written(msgspec.Struct, frozen=True):
     file: SourceFile
     shift: int
     into: Word
-    columns: list[Column]
+    columns: tuple[Column, ...]
     star: Word | None
 
     def at(self, word: Word) -> str:

@@ -152,6 +152,11 @@ class Notes(Findings):
         if self._found[severity] <= limits.RULE_FINDINGS_MAX:
             self._notes.append((start, end, code, message, hint, severity))
 
+    @property
+    def any(self) -> bool:
+        """Whether there are findings."""
+        return bool(self._notes)
+
     def say(self, findings: Findings, file: SourceFile, shift: int) -> None:
         """Adds each to ``findings``, ``shift`` characters further on."""
         for start, end, code, message, hint, severity in self._notes:

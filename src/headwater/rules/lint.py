@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from headwater.rules.admitted import restricted_to
 from headwater.rules.fields import Scope
 from headwater.rules.findings import Findings, SourceFile
-from headwater.rules.physical import Expression, PhysicalRule
+from headwater.rules.physical import Expression, PhysicalRule, Star
 from headwater.rules.satisfiable import never_true
 from headwater.rules.syntax import Node, Statement
 
@@ -48,6 +50,6 @@ class Repeats:
             self.findings.add(file, start, start + 6, "repeated_rule", message, "drop one of them", "warning")
 
 
-def what_it_does(rule: PhysicalRule) -> int:
+def what_it_does(source: str, into: str, where: Expression | None, select: tuple[tuple[str, Expression], ...] | Star) -> int:
     """A number that is equal for rules which read, select and write the same, whatever their names."""
-    return hash(PhysicalRule("", None, None, None, rule.source, rule.into, rule.where, rule.select).canonical())
+    return hash(msgspec.json.encode([source, into, where, select]))

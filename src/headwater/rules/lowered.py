@@ -13,41 +13,45 @@ from headwater.rules.fields import Scope, SourceFields, UnknownFieldError
 from headwater.rules.findings import Notes, SourceFile
 from headwater.rules.lowering import Lowering
 from headwater.rules.operators import LOWER
-from headwater.rules.physical import PhysicalRule, Star
+from headwater.rules.physical import Expression, PhysicalRule, Star
 from headwater.rules.syntax import Item, Statement, Word
 
 
-class Lowered:
+class Lowered(msgspec.Struct, gc=False):
     """A statement as it was lowered; its places are offsets in the file that it was read from.
 
-    ``rule`` is None where the statement has errors, and without a name where its header gives none. ``does`` is
-    `lint.what_it_does` of it. ``calls_udfs`` tells whether it calls Python functions.
+    ``name`` is that of its header, ``notes`` are None where there are none. ``rule`` is None where the statement has errors, and
+    without a name where its header gives none; ``does`` is then `lint.what_it_does` of it. ``calls_udfs`` tells whether it calls
+    Python functions. Ten thousand are kept: nothing here is for the garbage collector to go through.
     """
 
-    __slots__ = ("calls_udfs", "columns", "does", "into", "name", "notes", "rule", "star", "start")
+    start: int
+    name: Word | None
+    into: Word | None
+    star: Word | None
+    notes: Notes | None
+    rule: PhysicalRule | None = None
+    columns: tuple[Column, ...] = ()
+    does: int = 0
+    calls_udfs: bool = False
 
-    def __init__(self, statement: Statement, rule: PhysicalRule | None, columns: list[Column]) -> None:
-        self.start = statement.start
-        self.name = statement.header.get("rule")
-        self.into = statement.into
-        self.star = statement.star
-        self.notes = statement.notes
-        self.rule = rule
-        self.columns = columns
-        self.does = lint.what_it_does(rule) if rule else 0
-        self.calls_udfs = False
+    @staticmethod
+    def of(statement: Statement) -> Lowered:
+        """A statement without a rule."""
+        notes = statement.notes if statement.notes.any else None
+        return Lowered(statement.start, statement.header.get("rule"), statement.into, statement.star, notes)
 
     def named(self, name: str) -> PhysicalRule | None:
         """The rule under this name."""
         if self.rule is not None and self.rule.name != name:
-            self.rule = msgspec.structs.replace(self.rule, name=name)
+            self.rule = self.rule.but(name=name)
         return self.rule
 
 
 def lower(statement: Statement, fields: SourceFields | None, file: SourceFile, udfs: Mapping[str, Signature]) -> Lowered:
     """Lowers a statement that reads ``fields`` (None: its source is not known). Findings go to its notes."""
     if fields is None:
-        return Lowered(statement, None, [])
+        return Lowered.of(statement)
     return _Rule(statement, fields, file, udfs).lower()
 
 
@@ -60,6 +64,7 @@ class _Rule:
         self.file = file
         self.notes: Notes = statement.notes
         self.scope = Scope(fields, statement.where, statement.alias)
+        self.columns: list[Column] = []
 
     def error(self, word: Word, code: str, message: str, hint: str | None = None) -> None:
         self.notes.add(self.file, word.start, word.end, code, message, hint)
@@ -68,21 +73,24 @@ class _Rule:
         statement, low = self.statement, Lowering(self.scope, self.file, self.notes, LOWER, self.udfs)
         where = low.condition(statement.where, "WHERE") if statement.where else None
         lint.check(statement, where.expression if where else None, self.scope, self.file, self.notes)
-        columns = self._columns(low)
+        pairs = self._columns(low)
+        lowered = Lowered.of(statement)
         if statement.broken or self.notes.errors or statement.into is None:
-            return Lowered(statement, None, columns)
-        pairs = tuple((one.name, one.expression) for one in columns)
-        rule = PhysicalRule(
+            return lowered
+        source, into, condition = self.scope.fields.schema.name, statement.into.text, where.expression if where else None
+        select = Star(tuple(word.text for word in statement.exclude), pairs) if statement.star else pairs
+        lowered.rule = PhysicalRule.make(
             name=self._header("rule") or "",
             owner=self._header("owner"),
             tier=self._header("tier"),
             description=self._header("description"),
-            source=self.scope.fields.schema.name,
-            into=statement.into.text,
-            where=where.expression if where else None,
-            select=Star(tuple(word.text for word in statement.exclude), pairs) if statement.star else pairs,
+            source=source,
+            into=into,
+            where=condition,
+            select=select,
         )
-        lowered = Lowered(statement, rule, columns)
+        lowered.columns = tuple(self.columns)
+        lowered.does = lint.what_it_does(source, into, condition, select)
         lowered.calls_udfs = low.udfs_called
         return lowered
 
@@ -90,18 +98,19 @@ class _Rule:
         word = self.statement.header.get(key)
         return word.text if word else None
 
-    def _columns(self, low: Lowering) -> list[Column]:
+    def _columns(self, low: Lowering) -> tuple[tuple[str, Expression], ...]:
         statement = self.statement
         seen: dict[str, Word] = {}
-        columns = []
+        pairs = []
         for item in statement.replace if statement.star else statement.items:
             value = low.lower(item.expression)
             name = self._column_name(item, seen)
             if value is not None and name is not None:
-                columns.append(Column(name, value.type, value.expression, Word(name, item.name_start, item.name_end)))
+                pairs.append((name, value.expression))
+                self.columns.append(Column(name, value.type, Word(name, item.name_start, item.name_end)))
         if statement.star:
             self._star_names(low)
-        return columns
+        return tuple(pairs)
 
     def _column_name(self, item: Item, seen: dict[str, Word]) -> str | None:
         word = Word(item.name or "", item.name_start, item.name_end)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import msgspec
@@ -62,46 +61,88 @@ class Star(msgspec.Struct, frozen=True):
     replace: tuple[tuple[str, Expression], ...] = ()
 
 
-class PhysicalRule(msgspec.Struct, frozen=True, dict=True):
-    """One rule, ready to be linked. ``where`` None takes every event."""
+class _Head(msgspec.Struct, frozen=True):
+    """What is asked of a stored rule again and again; the rest of it is passed over."""
 
     name: str
-    owner: str | None
-    tier: str | None
-    description: str | None
+    source: str = msgspec.field(name="from")
+    into: str
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+class PhysicalRule(msgspec.Struct, frozen=True, gc=False):
+    """One rule, ready to be linked: its canonical JSON, and the names in it.
+
+    Expressions stand in the text alone and are read anew whenever they are asked for. Those of 10,000 rules are a million objects
+    as trees, and each full garbage collection stops every thread while it goes through them.
+    """
+
+    name: str
     source: str
     into: str
-    where: Expression | None
-    select: tuple[tuple[str, Expression], ...] | Star
+    _canonical: bytes
 
-    def to_json(self) -> dict[str, Any]:
-        """The stored form, as values of JSON."""
-        select: Any
-        if isinstance(self.select, Star):
-            replace = [[column, expression] for column, expression in self.select.replace]
-            select = {"star": True, "exclude": list(self.select.exclude), "replace": replace}
-        else:
-            select = [[column, expression] for column, expression in self.select]
-        return {
-            "format": FORMAT,
-            "name": self.name,
-            "owner": self.owner,
-            "tier": self.tier,
-            "description": self.description,
-            "from": self.source,
-            "into": self.into,
-            "where": self.where,
-            "select": select,
-        }
+    @staticmethod
+    def make(
+        *,
+        name: str,
+        owner: str | None,
+        tier: str | None,
+        description: str | None,
+        source: str,
+        into: str,
+        where: Expression | None,
+        select: tuple[tuple[str, Expression], ...] | Star,
+    ) -> PhysicalRule:
+        """The rule of these parts. ``where`` None takes every event."""
+        columns: Any = select
+        if isinstance(select, Star):
+            columns = {"star": True, "exclude": select.exclude, "replace": select.replace}
+        head = {"format": FORMAT, "name": name, "owner": owner, "tier": tier, "description": description}
+        stored = {**head, "from": source, "into": into, "where": where, "select": columns}
+        return PhysicalRule(name, source, into, msgspec.json.encode(stored, order="sorted"))
+
+    @staticmethod
+    def from_canonical(canonical: bytes) -> PhysicalRule:
+        """The rule that `canonical` gave. Raises ValueError where it is no JSON, or lacks a name; the kernel checks all of it."""
+        head = _HEAD.decode(canonical)
+        return PhysicalRule(head.name, head.source, head.into, canonical)
 
     def canonical(self) -> bytes:
         """The canonical JSON: keys sorted, no white space, UTF-8."""
-        return msgspec.json.encode(self.to_json(), order="sorted")
+        return self._canonical
 
-    @cached_property
+    def to_json(self) -> dict[str, Any]:
+        """The stored form, as values of JSON."""
+        stored: dict[str, Any] = msgspec.json.decode(self._canonical)
+        return stored
+
+    def but(self, **parts: Any) -> PhysicalRule:
+        """The rule with other parts, by their names in `make`."""
+        stored = self.to_json()
+        head = {key: stored[key] for key in ("name", "owner", "tier", "description", "into", "where")}
+        return PhysicalRule.make(**{**head, "source": self.source, "select": self.select, **parts})
+
+    @property
+    def where(self) -> Expression | None:
+        """The condition; None takes every event."""
+        where: Expression | None = self.to_json()["where"]
+        return where
+
+    @property
+    def select(self) -> tuple[tuple[str, Expression], ...] | Star:
+        """The columns and their expressions, or the whole event."""
+        select = self.to_json()["select"]
+        if isinstance(select, dict):
+            return Star(tuple(select["exclude"]), _pairs(select["replace"]))
+        return _pairs(select)
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON, hexadecimal."""
-        return hashlib.sha256(self.canonical()).hexdigest()
+        return hashlib.sha256(self._canonical).hexdigest()
 
     @staticmethod
     def from_json(stored: Any) -> PhysicalRule:
@@ -127,34 +168,31 @@ class PhysicalRule(msgspec.Struct, frozen=True, dict=True):
             _check(stored["where"], "where")
             if _type_of(stored["where"]) not in ("BOOLEAN", "NULL"):
                 raise ValueError(f"`where` of a physical rule is BOOLEAN, got {_type_of(stored['where'])!r}")
-        return PhysicalRule(
-            name=stored["name"],
-            owner=stored["owner"],
-            tier=stored["tier"],
-            description=stored["description"],
-            source=stored["from"],
-            into=stored["into"],
-            where=stored["where"],
-            select=_select_from_json(stored["select"]),
-        )
+        _check_select(stored["select"])
+        return PhysicalRule(stored["name"], stored["from"], stored["into"], msgspec.json.encode(stored, order="sorted"))
 
 
-def _select_from_json(select: Any) -> tuple[tuple[str, Expression], ...] | Star:
+def _pairs(columns: list[list[Any]]) -> tuple[tuple[str, Expression], ...]:
+    return tuple((column, expression) for column, expression in columns)
+
+
+def _check_select(select: Any) -> None:
     if isinstance(select, list) and select:
-        return _columns_from_json(select, "select")
+        _check_columns(select, "select")
+        return
     if isinstance(select, dict) and select.keys() == {"star", "exclude", "replace"} and select["star"] is True:
         exclude, replace = select["exclude"], select["replace"]
         if isinstance(exclude, list) and isinstance(replace, list) and all(isinstance(name, str) for name in exclude):
-            return Star(tuple(exclude), _columns_from_json(replace, "replace"))
+            _check_columns(replace, "replace")
+            return
     raise ValueError("`select` is a list of [column, expression], not empty, or {star: true, exclude, replace}")
 
 
-def _columns_from_json(columns: list[Any], where: str) -> tuple[tuple[str, Expression], ...]:
+def _check_columns(columns: list[Any], where: str) -> None:
     for column in columns:
         if not isinstance(column, list) or len(column) != 2 or not isinstance(column[0], str):
             raise ValueError(f"`{where}` holds [column, expression], got {str(column)[:100]}")
         _check(column[1], f"column `{column[0]}`")
-    return tuple((column, expression) for column, expression in columns)
 
 
 def _type_of(expression: Expression) -> Any:

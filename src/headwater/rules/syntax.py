@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from headwater.core import limits
 from headwater.rules.findings import Notes
 
@@ -79,15 +81,12 @@ class Item:
         self.name_end = name_end
 
 
-class Word:
+class Word(msgspec.Struct, gc=False):
     """A name of a dataset or column and its place."""
 
-    __slots__ = ("end", "start", "text")
-
-    def __init__(self, text: str, start: int, end: int) -> None:
-        self.text = text
-        self.start = start
-        self.end = end
+    text: str
+    start: int
+    end: int
 
 
 class Statement:

@@ -33,8 +33,7 @@ def make_snapshot(sql: str = RULES, number: int = 1) -> Snapshot:
     draft = Draft(project="test", source=SOURCE, event_types=kinds)
     compiled = compile_sql(sql, "rules.sql", draft.sources)
     assert not compiled.errors, compiled.errors
-    rules = tuple(rule.to_json() for rule in compiled.rules)
-    full = Draft(project="test", source=SOURCE, event_types=kinds, rules=rules, datasets=compiled.datasets)
+    full = Draft(project="test", source=SOURCE, event_types=kinds, rules=compiled.rules, datasets=compiled.datasets)
     return numbered(full, number, 0)
 
 

@@ -12,7 +12,6 @@ from headwater.core.errors import InputError
 from headwater.core.limits import BATCH_CHUNK_BYTES
 from headwater.etl import batch
 from headwater.etl.batch import BatchInput, Progress
-from headwater.rules import PhysicalRule
 
 
 def run(
@@ -20,10 +19,9 @@ def run(
 ) -> batch.Summary:
     (tmp_path / "events").write_bytes(b"\n".join(lines))
     snapshot = stream.make_snapshot(sql)
-    rules = [PhysicalRule.from_json(rule) for rule in snapshot.rules]
     inputs = [BatchInput(stream.SOURCE, str(tmp_path / "events"))]
     seen = progress if progress is not None else []
-    return batch.run(rules, snapshot.datasets, inputs, tmp_path / "out", progress=seen.append)
+    return batch.run(snapshot.rules, snapshot.datasets, inputs, tmp_path / "out", progress=seen.append)
 
 
 def test_order_and_line_numbers_hold_over_chunks(stream: ModuleType, tmp_path: Path) -> None:
@@ -62,7 +60,6 @@ def test_every_dataset_and_rule_is_there_without_a_match(stream: ModuleType, tmp
 
 def test_a_missing_input_leaves_no_directory(stream: ModuleType, tmp_path: Path) -> None:
     snapshot = stream.make_snapshot()
-    rules = [PhysicalRule.from_json(rule) for rule in snapshot.rules]
     with pytest.raises(InputError, match="cannot read"):
-        batch.run(rules, snapshot.datasets, [BatchInput(stream.SOURCE, str(tmp_path / "none"))], tmp_path / "out")
+        batch.run(snapshot.rules, snapshot.datasets, [BatchInput(stream.SOURCE, str(tmp_path / "none"))], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -18,6 +18,7 @@ from headwater.etl import worker as worker_module
 from headwater.etl.worker import Worker
 from headwater.log.interface import AppendGroup
 from headwater.log.local import LocalLog
+from headwater.rules import PhysicalRule
 from headwater.testing.memory_log import MemoryLog, MemoryWriter
 
 
@@ -202,7 +203,8 @@ def test_a_snapshot_that_does_not_link_leaves_the_old_one_running(stream: Module
     source = stream.Source(log)
     worker = Worker(log, stream.make_snapshot())
     broken = stream.make_snapshot(number=2)
-    broken.rules[0]["format"] = 99
+    unknown = broken.rules[0].canonical().replace(b'"format":1', b'"format":99')
+    broken = msgspec.structs.replace(broken, rules=(PhysicalRule.from_canonical(unknown), *broken.rules[1:]))
     with pytest.raises(LinkError, match="snapshot 2 does not link"):
         worker.swap(broken)
     source.report([stream.click(1)])
@@ -226,8 +228,8 @@ def test_a_name_that_is_a_source_and_a_dataset_over_time_is_refused(stream: Modu
     was_written = msgspec.structs.replace(stream.make_snapshot("", number=2), source="clicks")
     with pytest.raises(LinkError, match="its source 'clicks' is a dataset that rules wrote before"):
         Worker(log, was_written)
-    into = [{**rule, "from": "taps", "into": "app_events"} for rule in stream.make_snapshot().rules]
-    was_read = msgspec.structs.replace(was_written, source="taps", rules=tuple(into))
+    into = tuple(rule.but(source="taps", into="app_events") for rule in stream.make_snapshot().rules)
+    was_read = msgspec.structs.replace(was_written, source="taps", rules=into)
     with pytest.raises(LinkError, match="'clicks' writes into 'app_events', which was a source before"):
         Worker(log, was_read)
     worker = Worker(log, stream.make_snapshot(number=3))

@@ -57,8 +57,7 @@ def snapshot(stream: ModuleType, udf: str = UDF, rules: str = RULES, number: int
     compiled = compile_sql(rules, "rules.sql", base.sources, udfs)
     assert not findings
     assert not compiled.errors, compiled.errors
-    stored = tuple(rule.to_json() for rule in compiled.rules)
-    return msgspec.structs.replace(base, rules=stored, datasets=compiled.datasets, udfs=udfs)
+    return msgspec.structs.replace(base, rules=compiled.rules, datasets=compiled.datasets, udfs=udfs)
 
 
 def work_off(worker: Worker) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def test_what_init_writes_compiles_without_a_finding(demo: Path) -> None:
     assert examined.findings == ()
     assert examined.draft is not None
     assert examined.draft.source == "app_events"
-    assert [rule["name"] for rule in examined.draft.rules] == ["likes", "long_plays", "orders"]
+    assert [rule.name for rule in examined.draft.rules] == ["likes", "long_plays", "orders"]
     columns = dict(next(dataset for dataset in examined.draft.datasets if dataset.name == "user_actions").columns)
     assert columns["item_id"] == VARCHAR
     assert columns["ts"] == BIGINT

@@ -53,7 +53,7 @@ def test_an_edit_is_published_at_the_second_poll_that_sees_it(place: Place) -> N
     place.start()
     snapshot = place.published(place.edit("rules/more.sql", RULE.format("more")))
     assert snapshot.number == 2
-    assert "more" in [rule["name"] for rule in snapshot.rules]
+    assert "more" in [rule.name for rule in snapshot.rules]
     assert place.watcher.poll() is None
 
 
@@ -61,7 +61,7 @@ def test_a_removed_file_takes_its_rules_with_it(place: Place) -> None:
     place.start()
     (place.directory / "rules/orders.sql").unlink()
     assert place.watcher.poll() is None
-    assert "orders" not in [rule["name"] for rule in place.published(place.watcher.poll()).rules]
+    assert "orders" not in [rule.name for rule in place.published(place.watcher.poll()).rules]
 
 
 def test_a_file_that_is_gone_for_a_moment_changes_nothing(place: Place) -> None:

@@ -1,5 +1,6 @@
 """Compiling with what the last compilation left gives what compiling anew gives, whatever was edited in between."""
 
+import gc
 from collections.abc import Iterator
 
 import msgspec
@@ -164,3 +165,15 @@ def test_what_is_gone_is_forgotten(sources: dict[str, SourceSchema], lowered: li
     for count in (5, 1, 5):
         compile_files(files_of(count), sources, cache)
     assert len(lowered) == 9
+
+
+def test_what_is_kept_is_nothing_for_the_garbage_collector(sources: dict[str, SourceSchema]) -> None:
+    """A full collection holds up all threads for as long as it takes to go through what is kept."""
+    rule = "-- rule: {0}\nINSERT INTO d SELECT user_id, properties.price + {0} AS n FROM app_events WHERE event IN ('a', '{0}')"
+    files, cache = {"rules.sql": ";\n".join(rule.format(number) for number in range(1000))}, Cache()
+    gc.collect()
+    before = len(gc.get_objects())
+    compiled = compile_files(files, sources, cache)
+    gc.collect()
+    assert len(compiled.rules) == 1000
+    assert len(gc.get_objects()) - before < 500
