@@ -85,8 +85,9 @@ sanitize: setup ## The kernel's tests and the known inputs of its fuzz targets u
 miri: setup ## The kernel's raw pointers in Miri (nightly Rust)
 	$(BIN)/python kernel/fuzz/run.py miri
 
-bench: setup ## Measure the kernel (events/s of CPU time)
+bench: setup ## Measure the kernel (events/s of CPU time; ARGS=… for the table), then `make curves` (PLOTS=no: without)
 	$(BIN)/python benchmarks/kernel.py $(ARGS)
+	$(if $(filter no,$(PLOTS)),,$(BIN)/python benchmarks/curves.py)
 
 curves: setup ## Draw how the kernel's cost grows with rules, outputs, bytes and apps, into build/curves
 	$(BIN)/python benchmarks/curves.py $(ARGS)

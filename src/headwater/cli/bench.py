@@ -129,6 +129,9 @@ def _show(found: kernel.Measured) -> None:
     print(f"{rates}, {found.encoding}, {found.dispatch}")
     output = f", {found.ns_per_output:,} ns an output" if found.ns_per_output is not None else ""
     print(f"  {found.ns_per_event:,} ns an event, {found.outputs_per_event:,} outputs an event{output}")
+    if found.structure_fraction is not None:
+        structure = f"{found.structure_ns_per_event:,} ns, {found.structure_fraction:.1%} of it"
+        print(f"  finding the structure of the same bytes alone: {structure}")
     print(f"  {found.rules:,} rules (linked in {found.link_s:,} s), {found.events:,} events of {found.event_bytes:,} bytes")
     if found.rejects or found.failures:
         print(f"  {found.rejects:,} events are no JSON objects, {found.failures:,} times a rule failed for an event")

@@ -39,9 +39,14 @@ def test_the_built_in_workload(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(found["outputs_per_event"], float)
     assert found["outputs_per_event"] > 0
     assert found["rejects"] == found["failures"] == 0
-    for name in ("events_per_cpu_second", "ns_per_event", "ns_per_output", "event_bytes"):
+    for name in ("events_per_cpu_second", "ns_per_event", "ns_per_output", "structure_ns_per_event", "event_bytes"):
         assert isinstance(found[name], int)
         assert found[name] > 0
+    fraction = found["structure_fraction"]
+    assert isinstance(fraction, float)
+    # Finding structure is the first part of the whole.
+    assert 0 < fraction < 1
+    assert fraction == pytest.approx(found["structure_ns_per_event"] / found["ns_per_event"], abs=0.05)
 
 
 def test_own_files(capsys: pytest.CaptureFixture[str], own: list[str]) -> None:
@@ -55,6 +60,7 @@ def test_protobuf_in_and_out(capsys: pytest.CaptureFixture[str], own: list[str])
     found = printed(capsys, "--encoding", "protobuf", *own)
     # The line that is no event cannot be a message.
     assert (found["encoding"], found["events"], found["rejects"]) == ("protobuf", 3, 0)
+    assert found["structure_ns_per_event"] is found["structure_fraction"] is None
     row = b"\x0a\x02u1"
     assert found["output_bytes_per_event"] == round(2 * (1 + len(row)) / 3)
     events = [b"\x0a\x04like\x12\x02u1", b"\x0a\x04like\x12\x02u1", b"\x0a\x04view"]
@@ -66,6 +72,7 @@ def test_for_people(capsys: pytest.CaptureFixture[str], own: list[str]) -> None:
     out = capsys.readouterr().out
     assert "events/s of CPU time" in out
     assert "1 rules" in out
+    assert "finding the structure of the same bytes alone: " in out
     assert "1 events are no JSON objects" in out
 
 
