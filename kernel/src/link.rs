@@ -16,7 +16,7 @@ use crate::index::{Index, IndexBuilder};
 use crate::json;
 use crate::keys::KeyTable;
 use crate::op::Op;
-use crate::physical::{self, Expression, Literal, Rule, Select};
+use crate::physical::{self, Expression, Literal, Reader, Rule, Select};
 use crate::protobuf::input::Input;
 use crate::protobuf::link::encodings;
 use crate::protobuf::output::Encoding;
@@ -197,7 +197,10 @@ impl Program {
 fn parse<'s, 'e: 's>(scope: &'s std::thread::Scope<'s, 'e>, rules: &'e [Vec<u8>]) -> Result<Vec<Rule>, String> {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(PARSE_THREADS_MAX));
     let chunk = rules.len().div_ceil(threads).max(PARSE_RULES_MIN);
-    let parse = |chunk: &[Vec<u8>]| chunk.iter().map(|rule| physical::parse(rule)).collect::<Result<Vec<_>, _>>();
+    let parse = |chunk: &[Vec<u8>]| {
+        let mut reader = Reader::default();
+        chunk.iter().map(|rule| physical::parse(rule, &mut reader)).collect::<Result<Vec<_>, _>>()
+    };
     let mut chunks = rules.chunks(chunk);
     let first = chunks.next().unwrap_or_default();
     let spawn = |chunk| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, move || parse(chunk));
@@ -352,7 +355,7 @@ impl<'p> Linker<'p> {
         match expression {
             Expression::Literal(literal) => self.literal(literal),
             Expression::Field { path, kind } => {
-                let path = self.path_numbers[path.as_slice()];
+                let path = self.path_numbers[&**path];
                 let shape = self.shapes.of(kind);
                 if let Some(node) = self.known.get(&NodeKey::Reading(path, shape)) {
                     return *node;
@@ -382,7 +385,7 @@ impl<'p> Linker<'p> {
             Literal::Boolean(flag) => vec![*flag as u8],
             Literal::Varchar(text) => text.as_bytes().to_vec(),
         };
-        let key = NodeKey::Literal(literal.kind(), stored);
+        let key = NodeKey::Literal(literal.kind().clone(), stored);
         if let Some(node) = self.known.get(&key) {
             return *node;
         }
@@ -417,8 +420,7 @@ impl<'p> Linker<'p> {
             return *node;
         }
         let NodeKey::Call(_, _, nodes) = &key else { return 0 };
-        let kinds: Vec<Type> = arguments.iter().map(Expression::kind).collect();
-        let given: Vec<&Type> = kinds.iter().collect();
+        let given: Vec<&Type> = arguments.iter().map(Expression::kind).collect();
         let never = matches!(op, Op::IsNull | Op::IsNotNull | Op::Distinct | Op::NotDistinct);
         let inherited = nodes.iter().any(|node| self.can_fail[*node as usize]);
         let fails = op.can_fail(kind, &given);
@@ -431,7 +433,7 @@ impl<'p> Linker<'p> {
             _ => self.extra(op, nodes.clone().as_slice(), arguments),
         };
         let count = nodes.len() as u32;
-        let from = kinds.first().map_or(0, |kind| self.shapes.of(kind));
+        let from = given.first().map_or(0, |kind| self.shapes.of(kind));
         self.add(key, Node::Call(Call { op, shape, from, first, count, extra }), can_fail, may_fail)
     }
 

@@ -16,6 +16,13 @@ macro_rules! operations {
             pub fn name(self) -> &'static str {
                 match self { $(Op::$variant => $name),* }
             }
+
+            pub fn from_name(name: &str) -> Option<Op> {
+                match name {
+                    $($name => Some(Op::$variant),)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -41,10 +48,6 @@ operations! {
 }
 
 impl Op {
-    pub fn from_name(name: &str) -> Option<Op> {
-        Op::ALL.iter().copied().find(|op| op.name() == name)
-    }
-
     /// Checks the types of the arguments and of the result; says what would be valid.
     pub fn check(self, result: &Type, arguments: &[&Type]) -> Result<(), &'static str> {
         use Type::*;

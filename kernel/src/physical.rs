@@ -1,8 +1,9 @@
 //! Physical rules as they stand in a snapshot (`docs/formats/physical-rule.md`): parsed and type-checked, not yet linked.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use crate::functions::like::Pattern;
 use crate::functions::period::{self, Part};
@@ -11,7 +12,7 @@ use crate::functions::regexp_syntax::Flags;
 use crate::functions::time_format::Format;
 use crate::functions::timestamp;
 use crate::op::Op;
-use crate::tape::{Inside, Json, Tape};
+use crate::tape::{Inside, Json, Room, Tape};
 use crate::types::Type;
 use crate::udf;
 
@@ -48,9 +49,12 @@ impl Select {
     }
 }
 
+/// The keys that lead to a field; of rules that were read one after the other, equal ones are the same.
+pub type Path = Arc<[String]>;
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    Field { path: Vec<String>, kind: Type },
+    Field { path: Path, kind: Type },
     Literal(Literal),
     Call { op: Op, kind: Type, arguments: Vec<Expression> },
 }
@@ -66,38 +70,49 @@ pub enum Literal {
 }
 
 impl Expression {
-    pub fn kind(&self) -> Type {
+    pub fn kind(&self) -> &Type {
         match self {
-            Expression::Field { kind, .. } | Expression::Call { kind, .. } => kind.clone(),
+            Expression::Field { kind, .. } | Expression::Call { kind, .. } => kind,
             Expression::Literal(literal) => literal.kind(),
         }
     }
 }
 
 impl Literal {
-    pub fn kind(&self) -> Type {
+    pub fn kind(&self) -> &'static Type {
         match self {
-            Literal::Null => Type::Null,
-            Literal::BigInt(_) => Type::BigInt,
-            Literal::Double(_) => Type::Double,
-            Literal::Boolean(_) => Type::Boolean,
-            Literal::Varchar(_) => Type::Varchar,
-            Literal::Timestamp(_) => Type::Timestamp,
+            Literal::Null => &Type::Null,
+            Literal::BigInt(_) => &Type::BigInt,
+            Literal::Double(_) => &Type::Double,
+            Literal::Boolean(_) => &Type::Boolean,
+            Literal::Varchar(_) => &Type::Varchar,
+            Literal::Timestamp(_) => &Type::Timestamp,
         }
     }
+}
+
+/// What reading a rule leaves to the next one.
+#[derive(Default)]
+pub struct Reader {
+    room: Room,
+    /// Paths by their JSON text.
+    paths: HashMap<String, Path>,
 }
 
 /// Reads one physical rule. The error names the rule, the part of it, and what is not known.
 ///
 /// The call needs a stack of a few megabytes: `link` runs it on a thread of its own.
-pub fn parse(text: &[u8]) -> Result<Rule, String> {
-    let tape = Tape::read(text, JSON_DEPTH_MAX).map_err(|malformed| match malformed {
+pub fn parse(text: &[u8], reader: &mut Reader) -> Result<Rule, String> {
+    let tape = Tape::read_in(std::mem::take(&mut reader.room), text, JSON_DEPTH_MAX).map_err(|malformed| match malformed {
         Some(malformed) => format!("a rule is not JSON: {malformed}"),
         None => format!("a rule is nested deeper than {DEPTH_MAX} expressions"),
     })?;
     let rule = tape.root();
     let name = rule.get("name").as_str().ok_or("a rule has no name: `name` must be a text")?;
-    parse_named(rule, &name).map_err(|error| format!("rule `{name}`: {error}"))
+    let parsed = reader.rule(rule, &name).map_err(|error| format!("rule `{name}`: {error}"))?;
+    drop(name);
+    reader.room = tape.into_room();
+    Ok(parsed)
 }
 
 /// Reads the columns of a dataset: `[[name, type], …]`.
@@ -113,102 +128,147 @@ pub fn parse_columns(text: &[u8]) -> Result<Vec<(String, Type)>, String> {
     list.map(column).collect()
 }
 
-fn parse_named(rule: Json, name: &str) -> Result<Rule, String> {
-    let format = rule.get("format");
-    if format.as_i64() != Some(FORMAT) {
-        return Err(format!("format {format} is not known; this kernel reads format {FORMAT}"));
+impl Reader {
+    fn rule(&mut self, rule: Json, name: &str) -> Result<Rule, String> {
+        let format = rule.get("format");
+        if format.as_i64() != Some(FORMAT) {
+            return Err(format!("format {format} is not known; this kernel reads format {FORMAT}"));
+        }
+        if name.is_empty() || name.len() > u16::MAX as usize {
+            return Err(format!("its name has {} bytes; valid are 1 to {}", name.len(), u16::MAX));
+        }
+        let text = |key: &str| {
+            let value = rule.get(key);
+            value.as_str().map(Cow::into_owned).ok_or_else(|| format!("`{key}` must be a text, not {value}"))
+        };
+        let filter = rule.get("where");
+        let filter = match filter.is_null() {
+            true => None,
+            false => Some(self.expression(filter, 1).map_err(|error| format!("where: {error}"))?),
+        };
+        if let Some(kind) = filter.as_ref().map(Expression::kind).filter(|kind| !kind.fits(&Type::Boolean)) {
+            return Err(format!("where: its type is {kind}; valid is BOOLEAN"));
+        }
+        let (filter, deferred) = filter.map_or((None, None), udf::split);
+        let (from, into) = (text("from")?, text("into")?);
+        Ok(Rule { name: name.to_owned(), from, into, filter, deferred, select: self.select(rule.get("select"))? })
     }
-    if name.is_empty() || name.len() > u16::MAX as usize {
-        return Err(format!("its name has {} bytes; valid are 1 to {}", name.len(), u16::MAX));
+
+    fn select(&mut self, select: Json) -> Result<Select, String> {
+        if let Some(list) = select.items() {
+            return Ok(Select::Columns(self.columns(list)?));
+        }
+        if select.get("star").as_bool() != Some(true) {
+            return Err(format!("select: {} is neither a list of columns nor a star", shown(select)));
+        }
+        let list = |name: &str| {
+            let stored = select.get(name);
+            match (stored.items(), stored.is_null()) {
+                (None, false) => Err(format!("select: `{name}` must be a list of columns, not {}", shown(stored))),
+                (list, _) => Ok(list),
+            }
+        };
+        let exclude = list("exclude")?.into_iter().flatten().map(column_name).collect::<Result<_, _>>()?;
+        let replace = list("replace")?.map(|list| self.columns(list)).transpose()?.unwrap_or_default();
+        Ok(Select::Star { exclude, replace })
     }
-    let text = |key: &str| {
-        let value = rule.get(key);
-        value.as_str().map(Cow::into_owned).ok_or_else(|| format!("`{key}` must be a text, not {value}"))
-    };
-    let filter = rule.get("where");
-    let filter = match filter.is_null() {
-        true => None,
-        false => Some(expression(filter, 1).map_err(|error| format!("where: {error}"))?),
-    };
-    if let Some(kind) = filter.as_ref().map(Expression::kind).filter(|kind| !kind.fits(&Type::Boolean)) {
-        return Err(format!("where: its type is {kind}; valid is BOOLEAN"));
+
+    fn columns(&mut self, list: Inside) -> Result<Vec<(String, Expression)>, String> {
+        let mut columns: Vec<(String, Expression)> = Vec::new();
+        for item in list {
+            let Some([name, value]) = item.exactly() else {
+                return Err(format!("select: {} is not [column, expression]", shown(item)));
+            };
+            let name = column_name(name)?;
+            let value = self.expression(value, 1).map_err(|error| format!("column `{name}`: {error}"))?;
+            columns.push((name, value));
+        }
+        if let Some(twice) = repeated(&columns) {
+            return Err(format!("select: the column `{twice}` stands twice"));
+        }
+        Ok(columns)
     }
-    let (filter, deferred) = filter.map_or((None, None), udf::split);
-    let (from, into) = (text("from")?, text("into")?);
-    Ok(Rule { name: name.to_owned(), from, into, filter, deferred, select: select(rule.get("select"))? })
+
+    fn expression(&mut self, stored: Json, depth: usize) -> Result<Expression, String> {
+        if depth > DEPTH_MAX {
+            return Err(format!("nested deeper than {DEPTH_MAX} expressions"));
+        }
+        if let Some([form, first, second]) = stored.exactly() {
+            match form.as_str().as_deref() {
+                Some("field") => return self.field(first, second),
+                Some("literal") => return literal(first, second).map(Expression::Literal),
+                _ => {}
+            }
+        }
+        if let Some([form, op, kind, arguments]) = stored.exactly()
+            && let (Some("call"), Some(op), Some(arguments)) = (form.as_str().as_deref(), op.as_str(), arguments.items())
+        {
+            let op =
+                Op::from_name(&op).ok_or_else(|| format!("operation `{op}` is not known; known are {}", known_operations()))?;
+            return self.call(op, type_of(kind, 0)?, arguments, depth);
+        }
+        Err(format!("{} is not an expression; valid are field, literal and call", shown(stored)))
+    }
+
+    fn field(&mut self, path: Json, kind: Json) -> Result<Expression, String> {
+        let kind = type_of(kind, 0)?;
+        let path = match self.paths.get(path.text()) {
+            Some(known) => Arc::clone(known),
+            None => self.path(path)?,
+        };
+        if kind == Type::Null {
+            return Err(format!("the field {} has the type NULL", path.join(".")));
+        }
+        Ok(Expression::Field { path, kind })
+    }
+
+    fn path(&mut self, stored: Json) -> Result<Path, String> {
+        let keys: Option<Vec<String>> =
+            stored.items().and_then(|keys| keys.map(|key| key.as_str().map(Cow::into_owned)).collect());
+        let keys =
+            keys.filter(|keys| !keys.is_empty()).ok_or_else(|| format!("{} is not a path: a list of keys", shown(stored)))?;
+        if keys.len() > DEPTH_MAX {
+            return Err(format!("a path has {} keys; valid are at most {DEPTH_MAX}", keys.len()));
+        }
+        let path = Path::from(keys);
+        self.paths.insert(stored.text().to_owned(), Arc::clone(&path));
+        Ok(path)
+    }
+
+    fn call(&mut self, op: Op, kind: Type, stored: Inside, depth: usize) -> Result<Expression, String> {
+        let arguments = stored.map(|argument| self.expression(argument, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+        let given: Vec<&Type> = arguments.iter().map(Expression::kind).collect();
+        op.check(&kind, &given).map_err(|valid| {
+            let given: Vec<String> = given.iter().map(|kind| kind.to_string()).collect();
+            format!("`{}` takes {valid}, not {} → {kind}", op.name(), given.join(", "))
+        })?;
+        match op {
+            Op::In => check_in(&arguments)?,
+            Op::Like => check_like(&arguments)?,
+            Op::DatePart | Op::DateTrunc | Op::DateDiff | Op::DateSub => check_part(op, &arguments[0])?,
+            Op::Strftime => check_format(&arguments[1])?,
+            Op::AddInterval => check_interval(&arguments[1], &arguments[2], false)?,
+            Op::TimeBucket => check_interval(&arguments[0], &arguments[1], true)?,
+            Op::StringSplit => check_separator(&arguments[1])?,
+            Op::RegexpMatches | Op::RegexpFullMatch | Op::RegexpExtract | Op::RegexpReplace => {
+                regexp_of(op, &arguments)?;
+            }
+            Op::StructGet => check_struct_get(&kind, given[0], &arguments[1])?,
+            Op::Udf => udf::check_call(&arguments)?,
+            _ => {}
+        }
+        Ok(Expression::Call { op, kind, arguments })
+    }
 }
 
-fn select(select: Json) -> Result<Select, String> {
-    if let Some(list) = select.items() {
-        return Ok(Select::Columns(columns(list)?));
-    }
-    if select.get("star").as_bool() != Some(true) {
-        return Err(format!("select: {} is neither a list of columns nor a star", shown(select)));
-    }
-    let list = |name: &str| {
-        let stored = select.get(name);
-        match (stored.items(), stored.is_null()) {
-            (None, false) => Err(format!("select: `{name}` must be a list of columns, not {}", shown(stored))),
-            (list, _) => Ok(list),
-        }
-    };
-    let exclude = list("exclude")?.into_iter().flatten().map(column_name).collect::<Result<_, _>>()?;
-    let replace = list("replace")?.map(columns).transpose()?.unwrap_or_default();
-    Ok(Select::Star { exclude, replace })
+/// The first name that stands before already.
+fn repeated(columns: &[(String, Expression)]) -> Option<&str> {
+    let mut names = HashSet::with_capacity(columns.len());
+    columns.iter().map(|(name, _)| name.as_str()).find(|name| !names.insert(*name))
 }
 
 fn column_name(name: Json) -> Result<String, String> {
     name.as_str().map(Cow::into_owned).ok_or_else(|| format!("select: {} is not the name of a column", shown(name)))
-}
-
-fn columns(list: Inside) -> Result<Vec<(String, Expression)>, String> {
-    let mut columns: Vec<(String, Expression)> = Vec::new();
-    let mut names = HashSet::new();
-    for item in list {
-        let Some([name, value]) = item.exactly() else {
-            return Err(format!("select: {} is not [column, expression]", shown(item)));
-        };
-        let name = column_name(name)?;
-        let value = expression(value, 1).map_err(|error| format!("column `{name}`: {error}"))?;
-        if !names.insert(name.clone()) {
-            return Err(format!("select: the column `{name}` stands twice"));
-        }
-        columns.push((name, value));
-    }
-    Ok(columns)
-}
-
-fn expression(stored: Json, depth: usize) -> Result<Expression, String> {
-    if depth > DEPTH_MAX {
-        return Err(format!("nested deeper than {DEPTH_MAX} expressions"));
-    }
-    if let Some([form, first, second]) = stored.exactly() {
-        match form.as_str().as_deref() {
-            Some("field") => return field(first, second),
-            Some("literal") => return literal(first, second).map(Expression::Literal),
-            _ => {}
-        }
-    }
-    if let Some([form, op, kind, arguments]) = stored.exactly()
-        && let (Some("call"), Some(op), Some(arguments)) = (form.as_str().as_deref(), op.as_str(), arguments.items())
-    {
-        let op = Op::from_name(&op).ok_or_else(|| format!("operation `{op}` is not known; known are {}", known_operations()))?;
-        return call(op, type_of(kind, 0)?, arguments, depth);
-    }
-    Err(format!("{} is not an expression; valid are field, literal and call", shown(stored)))
-}
-
-fn field(path: Json, kind: Json) -> Result<Expression, String> {
-    let keys: Option<Vec<String>> = path.items().and_then(|keys| keys.map(|key| key.as_str().map(Cow::into_owned)).collect());
-    let path = keys.filter(|keys| !keys.is_empty()).ok_or_else(|| format!("{} is not a path: a list of keys", shown(path)))?;
-    if path.len() > DEPTH_MAX {
-        return Err(format!("a path has {} keys; valid are at most {DEPTH_MAX}", path.len()));
-    }
-    let kind = type_of(kind, 0)?;
-    if kind == Type::Null {
-        return Err(format!("the field {} has the type NULL", path.join(".")));
-    }
-    Ok(Expression::Field { path, kind })
 }
 
 fn literal(kind: Json, value: Json) -> Result<Literal, String> {
@@ -223,32 +283,6 @@ fn literal(kind: Json, value: Json) -> Result<Literal, String> {
         _ => None,
     };
     literal.ok_or_else(refused)
-}
-
-fn call(op: Op, kind: Type, stored: Inside, depth: usize) -> Result<Expression, String> {
-    let arguments = stored.map(|argument| expression(argument, depth + 1)).collect::<Result<Vec<_>, _>>()?;
-    let kinds: Vec<Type> = arguments.iter().map(Expression::kind).collect();
-    let given: Vec<&Type> = kinds.iter().collect();
-    op.check(&kind, &given).map_err(|valid| {
-        let given: Vec<String> = kinds.iter().map(Type::to_string).collect();
-        format!("`{}` takes {valid}, not {} → {kind}", op.name(), given.join(", "))
-    })?;
-    match op {
-        Op::In => check_in(&arguments)?,
-        Op::Like => check_like(&arguments)?,
-        Op::DatePart | Op::DateTrunc | Op::DateDiff | Op::DateSub => check_part(op, &arguments[0])?,
-        Op::Strftime => check_format(&arguments[1])?,
-        Op::AddInterval => check_interval(&arguments[1], &arguments[2], false)?,
-        Op::TimeBucket => check_interval(&arguments[0], &arguments[1], true)?,
-        Op::StringSplit => check_separator(&arguments[1])?,
-        Op::RegexpMatches | Op::RegexpFullMatch | Op::RegexpExtract | Op::RegexpReplace => {
-            regexp_of(op, &arguments)?;
-        }
-        Op::StructGet => check_struct_get(&kind, &kinds[0], &arguments[1])?,
-        Op::Udf => udf::check_call(&arguments)?,
-        _ => {}
-    }
-    Ok(Expression::Call { op, kind, arguments })
 }
 
 fn check_in(arguments: &[Expression]) -> Result<(), String> {
@@ -408,11 +442,15 @@ pub fn paths_of<'r>(rules: &'r [Rule]) -> Vec<Vec<String>> {
     let expressions =
         |rule: &'r Rule| rule.select.columns().iter().map(|(_, value)| value).chain(&rule.filter).chain(&rule.deferred);
     let mut pending: Vec<&Expression> = rules.iter().flat_map(expressions).collect();
-    let mut paths = std::collections::HashSet::new();
+    let mut paths = HashSet::new();
+    // Most are known by where they stand, which is soon asked.
+    let mut places = HashSet::new();
     while let Some(expression) = pending.pop() {
         match expression {
             Expression::Field { path, .. } => {
-                paths.insert(path.as_slice());
+                if places.insert(path.as_ptr()) {
+                    paths.insert(&**path);
+                }
             }
             Expression::Call { arguments, .. } => pending.extend(arguments),
             Expression::Literal(_) => {}

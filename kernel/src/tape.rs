@@ -21,12 +21,22 @@ struct Value {
     next: usize,
 }
 
+/// Memory of a tape that was read before.
+#[derive(Debug, Default)]
+pub struct Room(Vec<Value>);
+
 impl<'t> Tape<'t> {
     /// Reads a text whose brackets nest no deeper than `depth_max`. The error is a reason and a place, or none where it nests deeper.
     pub fn read(text: &'t [u8], depth_max: usize) -> Result<Tape<'t>, Option<String>> {
+        Tape::read_in(Room(Vec::with_capacity(text.len() / 8)), text, depth_max)
+    }
+
+    /// As `read`, in memory that was used before: with thousands of texts, getting it and giving it back takes longer than they do.
+    pub fn read_in(room: Room, text: &'t [u8], depth_max: usize) -> Result<Tape<'t>, Option<String>> {
         let malformed = |reason: &str, at: usize| Some(format!("{reason} at byte {at}"));
         json::check(text).map_err(|error| malformed(error.reason.name(), error.at))?;
-        let mut tape = Tape { text: std::str::from_utf8(text).map_err(|_| None)?, values: Vec::with_capacity(text.len() / 8) };
+        let mut tape = Tape { text: std::str::from_utf8(text).map_err(|_| None)?, values: room.0 };
+        tape.values.clear();
         let mut open: Vec<usize> = Vec::new();
         let mut cursor = Cursor::new(text);
         while let Some(byte) = cursor.peek() {
@@ -76,6 +86,10 @@ impl<'t> Tape<'t> {
         self.values.push(Value { kind, start, end, next: self.values.len() + 1 });
     }
 
+    pub fn into_room(self) -> Room {
+        Room(self.values)
+    }
+
     /// The whole.
     pub fn root(&self) -> Json<'_> {
         Json { tape: self, at: Some(0) }
@@ -99,7 +113,7 @@ impl<'t> Json<'t> {
     }
 
     /// Its JSON text.
-    fn text(self) -> &'t str {
+    pub fn text(self) -> &'t str {
         self.value().map_or("null", |value| &self.tape.text[value.start..value.end])
     }
 

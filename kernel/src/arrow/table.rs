@@ -158,7 +158,7 @@ impl Draft {
         }
         match &rule.select {
             Select::Star { .. } => Ok(vec![self.column(EVENT, &Type::Json, rule)?]),
-            Select::Columns(columns) => columns.iter().map(|(name, value)| self.column(name, &value.kind(), rule)).collect(),
+            Select::Columns(columns) => columns.iter().map(|(name, value)| self.column(name, value.kind(), rule)).collect(),
         }
     }
 

@@ -65,7 +65,7 @@ impl Linker<'_> {
         else {
             return 0;
         };
-        let types: Vec<Type> = given.iter().map(Expression::kind).collect();
+        let types: Vec<Type> = given.iter().map(|each| each.kind().clone()).collect();
         let calls = &mut self.udfs;
         let number = match calls.functions.iter().position(|known| known.0 == *name) {
             Some(number) => {
