@@ -99,10 +99,11 @@ def renamed(stored: list[bytes]) -> tuple[list[bytes], dict[str, dict[str, Any]]
     return rules, columns
 
 
-def check(stored: list[bytes], batch: bytes | list[bytes], input: bytes | None = None) -> int:
+def check(stored: list[bytes], batch: bytes | list[bytes], input: bytes | None = None, functions: Any = None) -> int:
     """Both ways on one batch; the number of rows that were compared."""
     rules, columns = renamed(stored)
-    as_json, as_arrow = Program(rules, input=input), Program(rules, input=input, arrow=dict.fromkeys(columns))
+    as_json = Program(rules, functions, input=input)
+    as_arrow = Program(rules, functions, input=input, arrow=dict.fromkeys(columns))
     expected, found = as_json.run(batch), as_arrow.run(batch)
     assert found.outputs == {}
     for name in ("events", "rows", "rules", "fields", "rejects", "failures"):

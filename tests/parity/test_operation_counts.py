@@ -131,7 +131,10 @@ def parts(op, *names, kind=I, of_one=False):
 
 CALLS = {
     "and": [of("and", B, "x", "y"), of("and", B, "x", "y", of("eq", B, "i2", lit(1))), of("and", B, "x", of("not", B, "y"), "z")],
-    "or": [of("or", B, "x", "y"), of("or", B, "x", of("eq", B, "i2", lit(1)), of("eq", B, "i2", lit(0)))],
+    "or": [
+        of("or", B, "x", "y"), of("or", B, "x", of("eq", B, "i2", lit(1)), of("eq", B, "i2", lit(0))),
+        of("or", B, "x", of("not", B, "y")),
+    ],
     "not": [of("not", B, "x"), of("not", B, of("lt", B, "i2", "i3")), of("not", B, of("in", B, "a2", lit("a"), lit("b")))],
     **{op: compared(op) for op in ("eq", "ne", "lt", "le", "gt", "ge", "distinct", "not_distinct")},
     **{op: [of(op, B, name) for name in ("i2", "d2", "a2", "x", "s2", "t", "o")] for op in ("is_null", "is_not_null")},

@@ -26,13 +26,13 @@ def said(result):
     return dict(result.outputs), dict(result.rows), counted, failures
 
 
-def agree(rules, stored, payloads):
+def agree(rules, stored, payloads, functions=None):
     batch = wire_messages.delimited(*payloads)
     lines, places, rejects, read = Protobuf(stored).decode(batch)
     assert read == len(batch)
-    expected = Program(rules).run(lines.split(b"\n")[:-1])
+    expected = Program(rules, functions).run(lines.split(b"\n")[:-1])
     assert not expected.rejects
-    program = Program(rules, input=stored)
+    program = Program(rules, functions, input=stored)
     for given_batch in (batch, payloads):
         found = program.run(given_batch)
         assert said(found) == said(expected)
@@ -65,10 +65,10 @@ def split(batch):
     return found
 
 
-def agree_written(chance, rules, stored, payloads):
+def agree_written(chance, rules, stored, payloads, functions=None):
     """What is written as messages is what the JSON of it is encoded as, whatever the events are."""
     lines = Protobuf(stored).decode(wire_messages.delimited(*payloads))[0].split(b"\n")[:-1]
-    plain = Program(rules).run(lines)
+    plain = Program(rules, functions).run(lines)
     columns = {}
     for rule in rules:
         columns.setdefault(json.loads(rule)["into"], {}).update(columns_of(rule))
@@ -82,9 +82,9 @@ def agree_written(chance, rules, stored, payloads):
         outputs[dataset] = wire_messages.stored_bytes(wire_messages.draw_descriptor(chance))
     expected = {dataset: Protobuf(outputs[dataset]).encode(rows) for dataset, rows in plain.outputs.items()}
     for program, batch in (
-        (Program(rules, outputs=outputs), lines),
-        (Program(rules, input=stored, outputs=outputs), payloads),
-        (Program(rules, input=stored, outputs=outputs), wire_messages.delimited(*payloads)),
+        (Program(rules, functions, outputs=outputs), lines),
+        (Program(rules, functions, input=stored, outputs=outputs), payloads),
+        (Program(rules, functions, input=stored, outputs=outputs), wire_messages.delimited(*payloads)),
     ):
         found = program.run(batch)
         assert said(found)[1:] == said(plain)[1:]

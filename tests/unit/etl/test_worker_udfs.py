@@ -97,7 +97,7 @@ def test_a_runaway_is_disabled_until_its_file_changes(stream: ModuleType, log: M
     source.report([stream.click(99), stream.click(2)])
     figures = work_off(worker)
     why = "disabled: it took longer than 1500 ms for one batch"
-    assert figures["errors"] == [f"the function stuck is {why}; it is called again when udfs/f.py changes"]
+    assert figures["errors"] == [f"the function stuck is {why}; it is called again when udfs/f.py changes, or after a restart"]
     assert figures["rules"]["halves"]["failed"] == 2
     assert [(one["detail"], one["error"]) for one in payloads(stream, log, "dead_letters", 1)] == [
         ("udf stuck: disabled", why)
@@ -113,6 +113,20 @@ def test_a_runaway_is_disabled_until_its_file_changes(stream: ModuleType, log: M
     source.report([stream.click(4)])
     figures = work_off(worker)
     assert (figures["rules"]["halves"]["failed"], figures["rules"]["halves"]["matched"], figures["errors"]) == (3, 1, [])
+
+
+def test_a_restart_calls_again_what_was_disabled(stream: ModuleType, log: MemoryLog, workers: list[Worker]) -> None:
+    source = stream.Source(log)
+    first = Worker(log, snapshot(stream), udf_batch_ms_max=1500)
+    source.report([stream.click(99)])
+    assert work_off(first)["functions"]["stuck"]["disabled"]
+    first.stop()
+    first.run()
+    workers.append(Worker(log, snapshot(stream), udf_batch_ms_max=1500))
+    source.report([stream.click(2)])
+    figures = work_off(workers[0])
+    assert (figures["functions"]["stuck"]["disabled"], figures["errors"]) == (None, [])
+    assert (figures["rules"]["halves"]["failed"], figures["rules"]["halves"]["matched"]) == (1, 1)
 
 
 def test_a_snapshot_whose_functions_cannot_be_loaded_is_refused(

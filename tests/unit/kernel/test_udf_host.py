@@ -96,7 +96,7 @@ def test_a_function_that_never_returns_is_disabled_and_the_others_go_on(make: Ma
     assert call(host.batch(), name, 1) == {"": why}
     assert call(host.batch(), name, 0) == {"": why}
     assert host.figures()[name].calls == 1
-    assert said == [f"the function {name} is {why}; it is called again when udfs/f.py changes"]
+    assert said == [f"the function {name} is {why}; it is called again when udfs/f.py changes, or after a restart"]
     assert host.alarms() == said
 
 

@@ -80,7 +80,7 @@ class Host:
         return [self._said(name, calls.disabled) for name, calls in self.figures().items() if calls.disabled]
 
     def _said(self, name: str, why: str) -> str:
-        return f"the function {name} is {why}; it is called again when {self._files[name]} changes"
+        return f"the function {name} is {why}; it is called again when {self._files[name]} changes, or after a restart"
 
     def close(self) -> None:
         """Ends the processes; those that are at work end when they are done."""
