@@ -194,11 +194,14 @@ CALLS = {
     "regexp_replace": [
         of("regexp_replace", V, "a", lit(one), lit("<\\0>"), lit(how)) for one, how in [("[ab]", "g"), ("é|b", "i")]
     ],
-    "split_part": [of("split_part", V, "a", "b", "n"), of("split_part", V, "a", lit("b"), "n")],
+    "split_part": [of("split_part", V, "a", "b", "n"), *(of("split_part", V, "a", lit(one), "n") for one in ("b", "é", ""))],
     "string_split": [of("string_split", TEXTS, "a", lit(one)) for one in ("b", "", "é")],
     "md5_number_lower": [of("md5_number_lower", D, "a"), of("md5_number_lower", I, "a", "i")],
-    "list_get": [of("list_get", I, "w", "n"), of("list_get", V, "t", "n")],
-    "list_slice": [of("list_slice", WHOLE, "w", "n", "i3"), of("list_slice", TEXTS, "t", "n", "n")],
+    "list_get": [of("list_get", I, "w", "n"), of("list_get", V, "t", "n"), of("list_get", I, "w", lit(-1))],
+    "list_slice": [
+        of("list_slice", WHOLE, "w", "n", "i3"), of("list_slice", TEXTS, "t", "n", "n"),
+        of("list_slice", WHOLE, "w", lit(-3), lit(4)),
+    ],
 }  # fmt: skip
 ONE = [["one", lit(1)]]
 NEVER_NULL = ("is_null", "is_not_null", "distinct", "not_distinct")
