@@ -208,7 +208,7 @@ class JacksonSource(Source):
                 test, write = "isObject", f"Values.struct(row, v{at}, new String[] {{{names}}}, new String[] {{{kinds}}})"
             lines.append(f"com.fasterxml.jackson.databind.JsonNode v{at} = e.node({self.number(expression[1])});")
             lines.append(f"if (v{at} != null && v{at}.{test}()) {{ row.writeFieldName({text(name)}); {write}; }}")
-        return [*lines, f"out.end({dataset}, row);"]
+        return [*lines, "out.end(row);"]
 
 
 class ProtobufSource(Source):

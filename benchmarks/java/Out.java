@@ -10,34 +10,40 @@ public final class Out {
     private static final JsonFactory FACTORY = new JsonFactory();
     private final ByteArrayOutputStream[] datasets;
     private final CodedOutputStream[] coded;
+    private final JsonGenerator[] generators;
     public long rows;
     public long bytes;
 
     public Out(int count) {
         datasets = new ByteArrayOutputStream[count];
         coded = new CodedOutputStream[count];
+        generators = new JsonGenerator[count];
         for (int at = 0; at < count; at++) {
             datasets[at] = new ByteArrayOutputStream(1 << 16);
             coded[at] = CodedOutputStream.newInstance(datasets[at], 1 << 12);
         }
     }
 
-    /** A generator that writes one row of a dataset. */
+    /** The generator of a dataset, kept from row to row as a careful team would, with the row begun. */
     public JsonGenerator row(int dataset) throws IOException {
-        JsonGenerator row = FACTORY.createGenerator(datasets[dataset]);
-        row.disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
+        JsonGenerator row = generators[dataset];
+        if (row == null) {
+            row = FACTORY.createGenerator(datasets[dataset]);
+            row.setRootValueSeparator(null);
+            generators[dataset] = row;
+        }
         row.writeStartObject();
         return row;
     }
 
-    public void end(int dataset, JsonGenerator row) throws IOException {
+    public void end(JsonGenerator row) throws IOException {
         row.writeEndObject();
-        row.close();
-        datasets[dataset].write('\n');
+        row.writeRaw('\n');
         rows++;
     }
 
-    public void line(int dataset, byte[] text) {
+    public void line(int dataset, byte[] text) throws IOException {
+        if (generators[dataset] != null) generators[dataset].flush();
         datasets[dataset].write(text, 0, text.length);
         datasets[dataset].write('\n');
         rows++;
@@ -59,6 +65,7 @@ public final class Out {
         byte[][] found = new byte[datasets.length][];
         for (int at = 0; at < datasets.length; at++) {
             coded[at].flush();
+            if (generators[at] != null) generators[at].flush();
             if (datasets[at].size() > 0) {
                 found[at] = datasets[at].toByteArray();
                 bytes += found[at].length;
