@@ -7,10 +7,12 @@ pub mod decode;
 pub mod descriptor;
 pub mod encode;
 pub mod input;
+mod instructions;
 pub mod link;
 pub mod output;
 pub mod row;
 pub mod run;
+mod utf8;
 pub mod walk;
 mod wire;
 

@@ -55,8 +55,8 @@ pub enum Action {
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     pub action: Action,
-    /// The wire type that it is for.
-    wire: u8,
+    /// The tag that it is for, where that is small.
+    pub tag: u16,
     /// What takes the value.
     pub reading: u32,
     /// Where it is noted that the field is there.
@@ -65,14 +65,17 @@ pub struct Entry {
     pub inner: u32,
 }
 
-static UNKNOWN: Entry = Entry { action: Action::Unknown, wire: NO_WIRE, reading: NONE, held: NONE, inner: NONE };
-const NO_WIRE: u8 = u8::MAX;
+static UNKNOWN: Entry = Entry { action: Action::Unknown, tag: NO_TAG, reading: NONE, held: NONE, inner: NONE };
+/// A tag of no wire type.
+const NO_TAG: u16 = u16::MAX;
 
 /// The fields of a message, of which rules want some.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Table {
     /// The number of the message.
     pub number: usize,
+    /// By number, where its tag is one byte.
+    first: [Entry; FIRST_NUMBERS],
     /// By number, where that is small: close together, since each event needs most of them.
     small: Vec<Entry>,
     /// By tag: numbers that are not small, and the less usual one of two wire types.
@@ -81,15 +84,37 @@ pub struct Table {
     pub values: Vec<(u32, Value)>,
     /// Fields that are held, and there though absent.
     pub implicit: Vec<u32>,
+    /// Whether there are any of these two.
+    pub is_implicit: bool,
 }
 
+const FIRST_NUMBERS: usize = 16;
 const SMALL_NUMBERS: u32 = 512;
 
 impl Table {
+    fn new(number: usize) -> Table {
+        Table {
+            number,
+            first: [UNKNOWN; FIRST_NUMBERS],
+            small: Vec::new(),
+            others: HashMap::new(),
+            values: Vec::new(),
+            implicit: Vec::new(),
+            is_implicit: false,
+        }
+    }
+
+    /// The entry for the number that the tag of one byte has; its own tag says whether it is the one.
+    #[inline(always)]
+    pub fn first_entry(&self, tag: u8) -> &Entry {
+        &self.first[usize::from(tag >> 3) % FIRST_NUMBERS]
+    }
+
+    /// What is done with a field of this tag.
     #[inline(always)]
     pub fn entry(&self, tag: u32) -> &Entry {
         match self.small.get(tag as usize >> 3) {
-            Some(entry) if u32::from(entry.wire) == tag & 7 => entry,
+            Some(entry) if u32::from(entry.tag) == tag => entry,
             _ => self.seldom_entry(tag),
         }
     }
@@ -106,7 +131,12 @@ impl Table {
             self.small.resize(at + 1, UNKNOWN);
         }
         match self.small.get_mut(at) {
-            Some(place) if place.wire == NO_WIRE => *place = Entry { wire: wire as u8, ..entry },
+            Some(place) if place.tag == NO_TAG => {
+                *place = Entry { tag: (number << 3 | wire) as u16, ..entry };
+                if let Some(first) = self.first.get_mut(at) {
+                    *first = *place;
+                }
+            }
             _ => {
                 self.others.insert(number << 3 | wire, entry);
             }
@@ -144,6 +174,8 @@ pub struct Input {
     /// The first is that of an event.
     pub tables: Vec<Table>,
     pub held: Vec<Held>,
+    /// All readings in the tables are below this.
+    pub readings: usize,
     /// The numbers of those that are read as soon as they are met.
     pub eager: Vec<u32>,
     /// By reading: the field that is held for it.
@@ -173,7 +205,8 @@ impl Input {
         let eager = (0..made.held.len() as u32).filter(|held| made.held[*held as usize].eager).collect();
         let numbers = made.held.iter().zip(0..).flat_map(|(held, number)| held.readings.iter().map(move |(of, _)| (*of, number)));
         let held_for = numbers.collect();
-        Input { tables: made.tables, held: made.held, eager, held_for, descriptor }
+        let readings = asked.len() + 1;
+        Input { readings, tables: made.tables, held: made.held, eager, held_for, descriptor }
     }
 
     /// The field that is held for a reading.
@@ -208,9 +241,9 @@ impl Made {
             return *made;
         }
         let at = self.tables.len() as u32;
-        self.tables.push(Table { number, ..Table::default() });
+        self.tables.push(Table::new(number));
         self.numbers.insert((number, node), at);
-        let mut table = Table { number, ..Table::default() };
+        let mut table = Table::new(number);
         for (place, field) in known.descriptor.structs[number].fields.iter().enumerate() {
             let child = node.and_then(|node| {
                 let node = &known.trie.nodes[node as usize];
@@ -219,6 +252,7 @@ impl Made {
             });
             self.field(known, &mut table, (number, place), field, child, depth);
         }
+        table.is_implicit = !table.values.is_empty() || !table.implicit.is_empty();
         self.tables[at as usize] = table;
         at
     }

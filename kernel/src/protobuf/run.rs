@@ -3,7 +3,7 @@
 use super::decode;
 use super::encode::Encoder;
 use super::input::Input;
-use super::walk::{Found, Walk};
+use super::walk::{Around, Found, Walk};
 use super::wire::{self, CUT_OFF, Malformed};
 use crate::counts::Watch;
 use crate::json::{self, Kind, Span};
@@ -18,6 +18,8 @@ use crate::value::Value;
 pub struct Walked {
     /// By field that is held: where it stands.
     pub found: Vec<Found>,
+    /// What walking needs.
+    around: Around,
     /// The event that runs was walked; else it was read by way of JSON.
     pub walked: bool,
     pub encoder: Encoder,
@@ -71,7 +73,7 @@ impl Run<'_> {
         let whole = Some(Whole { bytes, in_batch });
         let event = Event { position, text: bytes, values: bytes, span, header, whole: None, message: whole };
         self.begin();
-        if bytes.len() > WALKED_BYTES_MAX || !self.walk(input, bytes) {
+        if bytes.len() > WALKED_BYTES_MAX || !self.walk(input, position, batch) {
             return self.message_as_json(input, event);
         }
         let behind = batch.len().min(position.end + BEHIND);
@@ -80,12 +82,18 @@ impl Run<'_> {
         self.state.memory.messages.walked = false;
     }
 
-    fn walk(&mut self, input: &Input, event: &[u8]) -> bool {
-        let memory = &mut self.state.memory;
-        let found = &mut memory.messages.found;
-        found.resize(input.held.len(), Found::default());
+    fn walk(&mut self, input: &Input, Position { start, end, .. }: Position, batch: &[u8]) -> bool {
+        let State { memory, padded, .. } = &mut self.state;
+        let event = match Padded::within(batch, start, end) {
+            Some(event) => event,
+            None => Padded::copied(&batch[start..end], padded),
+        };
+        let Walked { found, around, .. } = &mut memory.messages;
+        if found.len() < input.held.len() {
+            found.resize(input.held.len(), Found::default());
+        }
         let (epoch, readings) = (memory.epoch, &mut memory.readings[..]);
-        Walk { input, event, epoch, readings, found }.event().is_some()
+        Walk { input, event, epoch, readings, found, around }.event(self.program.dispatch).is_some()
     }
 
     /// Reads a message by way of JSON, which tells what is no message.

@@ -5,7 +5,10 @@
 
 use super::decode::{fits, moment};
 use super::input::{Action, Entry, Input, NONE, Repeats, Table};
+use super::instructions::{Instructions, Plain, short_varint};
+use super::utf8;
 use super::wire::{self, Wire, unzigzag};
+use crate::structure::{Dispatch, Padded};
 use crate::value::{Packed, Place, Text, Value};
 
 /// Where a field stands that is held, its tags included. It is there where its epoch is the event's.
@@ -23,10 +26,21 @@ pub struct Found {
 /// A walk over one event, whose values go where readings are kept.
 pub struct Walk<'w> {
     pub input: &'w Input,
-    pub event: &'w [u8],
+    pub event: Padded<'w>,
     pub epoch: u32,
     pub readings: &'w mut [(Packed, u32)],
     pub found: &'w mut [Found],
+    pub around: &'w mut Around,
+}
+
+/// The messages around the one that is walked: where each ends, and the number of its table.
+#[derive(Debug)]
+pub struct Around([(u32, u32); wire::DEPTH_MAX - 1]);
+
+impl Default for Around {
+    fn default() -> Around {
+        Around([(0, 0); wire::DEPTH_MAX - 1])
+    }
 }
 
 type Read<T> = Option<(T, usize)>;
@@ -39,20 +53,13 @@ pub fn varint(bytes: &[u8], at: usize) -> Read<u64> {
 
 #[inline]
 fn long_varint(bytes: &[u8], at: usize) -> Read<u64> {
-    if let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*word);
-        let stops = !word & 0x8080_8080_8080_8080;
-        if stops != 0 {
-            // The bytes up to the first that has no bit of going on, seven bits of each.
-            let bits = word & (stops ^ (stops - 1)) & 0x7f7f_7f7f_7f7f_7f7f;
-            let pairs = (bits & 0x7f00_7f00_7f00_7f00) >> 1 | (bits & 0x007f_007f_007f_007f);
-            let fours = (pairs & 0x3fff_0000_3fff_0000) >> 2 | (pairs & 0x0000_3fff_0000_3fff);
-            let value = (fours & 0x0fff_ffff_0000_0000) >> 4 | (fours & 0x0000_0000_0fff_ffff);
-            return Some((value, at + stops.trailing_zeros() as usize / 8 + 1));
-        }
+    if let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>())
+        && let Some((value, length)) = short_varint(Plain, u64::from_le_bytes(*word))
+    {
+        return Some((value, at + length));
     }
     let mut value = 0;
-    for (index, byte) in bytes[at..].iter().take(10).enumerate() {
+    for (index, byte) in bytes.get(at..)?.iter().take(10).enumerate() {
         if index == 9 && *byte > 1 {
             return None;
         }
@@ -92,25 +99,6 @@ pub fn run(bytes: &[u8], at: usize) -> Read<usize> {
     (end <= bytes.len()).then_some((start, end))
 }
 
-#[inline(always)]
-fn is_utf8(text: &[u8]) -> bool {
-    is_ascii(text) || simdutf8::basic::from_utf8(text).is_ok()
-}
-
-#[inline(always)]
-fn is_ascii(text: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    if let Some(last) = text.last_chunk::<8>() {
-        let words = text.as_chunks::<8>().0;
-        let all = words.iter().fold(u64::from_le_bytes(*last), |all, word| all | u64::from_le_bytes(*word));
-        return all & HIGH == 0;
-    }
-    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        return (u32::from_le_bytes(*first) | u32::from_le_bytes(*last)) & HIGH as u32 == 0;
-    }
-    text.iter().fold(0, |all, byte| all | byte) < 0x80
-}
-
 fn finite(bits: u64) -> Option<Value> {
     Some(f64::from_bits(bits)).filter(|double| double.is_finite()).map(Value::Double)
 }
@@ -120,97 +108,194 @@ fn finite_float(bits: u32) -> Option<Value> {
 }
 
 impl<'w> Walk<'w> {
-    /// Walks the whole event. None where it is no message, or one that is to be read by way of JSON.
-    pub fn event(&mut self) -> Option<()> {
-        let input = self.input;
-        self.fields(0, self.event.len(), input.tables.first()?, 1)
+    /// Walks the whole event, whose offsets take 32 bits. None where it is no message, or one that is to be read by way of JSON.
+    pub fn event(self, dispatch: Dispatch) -> Option<()> {
+        match dispatch {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Dispatch` other than the portable one is only got where the machine has its instructions; these are among
+            // those of both.
+            Dispatch::Avx512 | Dispatch::Avx2 => unsafe { self.event_wide() },
+            _ => self.event_with(Plain),
+        }
     }
 
-    fn fields(&mut self, mut at: usize, end: usize, table: &'w Table, depth: usize) -> Option<()> {
+    /// # Safety
+    /// The machine must have the instructions.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    unsafe fn event_wide(self) -> Option<()> {
+        // SAFETY: as the caller holds.
+        self.event_with(unsafe { super::instructions::Wide::new() })
+    }
+
+    /// What is read before it is known to be of the message is read from what follows it.
+    #[inline(always)]
+    fn event_with<I: Instructions>(self, machine: I) -> Option<()> {
+        let Walk { input, event, epoch, readings, found, around } = self;
+        assert!(readings.len() >= input.readings);
+        let mut number = 0;
+        let mut table = input.tables.first()?;
+        let (mut at, mut end) = (0, event.text().len());
+        let mut depth = 0;
+        if table.is_implicit {
+            (Walk { input, event, epoch, readings, found, around }).absent(table);
+        }
+        loop {
+            if at == end {
+                if depth == 0 {
+                    return Some(());
+                }
+                depth -= 1;
+                let outer = around.0[depth];
+                (end, number) = (outer.0 as usize, outer.1);
+                table = &input.tables[number as usize];
+                continue;
+            }
+            // Most fields are short texts and whole numbers with tags of one byte.
+            let start = loop {
+                let (first, length) = (event.byte(at), event.byte(at + 1));
+                let entry = table.first_entry(first);
+                if entry.tag != u16::from(first) {
+                    break at;
+                }
+                let (value, to) = if entry.action == Action::TakeText {
+                    let (from, to) = (at + 2, at + 2 + usize::from(length));
+                    if !utf8::is_short_ascii(machine, event, from, length) {
+                        break at;
+                    }
+                    (Value::Text(Text { place: Place::Wire, start: from as u32, end: to as u32 }), to)
+                } else if entry.action == Action::TakeInt64
+                    && let Some((value, bytes)) = short_varint(machine, u64::from_le_bytes(event.bytes(at + 1)))
+                {
+                    (Value::Integer(value as i64), at + 1 + bytes)
+                } else {
+                    break at;
+                };
+                // SAFETY: a table has only readings below the number that was compared above.
+                unsafe { *readings.get_unchecked_mut(entry.reading as usize) = (Packed::of(value), epoch) };
+                at = to;
+                if at >= end {
+                    break at;
+                }
+            };
+            if at >= end {
+                if at > end {
+                    return None;
+                }
+                continue;
+            }
+            let first = event.byte(at);
+            let entry;
+            if first < 0x80 {
+                entry = table.entry(u32::from(first));
+                at += 1;
+            } else {
+                let second = event.byte(at + 1);
+                let tag;
+                (tag, at) = if second < 0x80 {
+                    (u32::from(first & 0x7f) | u32::from(second) << 7, at + 2)
+                } else {
+                    long_tag(&event.text()[..end], at)?
+                };
+                entry = table.entry(tag);
+            }
+            let length = event.byte(at);
+            at = match entry.action {
+                Action::TakeText if length < 0x80 => {
+                    let (from, to) = (at + 1, at + 1 + usize::from(length));
+                    if to > end || !utf8::is_text(machine, event, from, to) {
+                        return None;
+                    }
+                    let value = Value::Text(Text { place: Place::Wire, start: from as u32, end: to as u32 });
+                    readings[entry.reading as usize] = (Packed::of(value), epoch);
+                    to
+                }
+                Action::TakeDouble => {
+                    let value = finite(u64::from_le_bytes(event.bytes(at)))?;
+                    readings[entry.reading as usize] = (Packed::of(value), epoch);
+                    at + 8
+                }
+                Action::TakeBool if length < 0x80 => {
+                    readings[entry.reading as usize] = (Packed::of(Value::Boolean(length != 0)), epoch);
+                    at + 1
+                }
+                Action::Text if length < 0x80 => {
+                    let from = at + 1;
+                    let to = from + usize::from(length);
+                    if to > end || !utf8::is_text(machine, event, from, to) {
+                        return None;
+                    }
+                    note(entry, (start, to), input, found, epoch)?;
+                    to
+                }
+                Action::Inside => {
+                    let (from, to) = if length < 0x80 { (at + 1, at + 1 + usize::from(length)) } else { run(event.text(), at)? };
+                    if to > end {
+                        return None;
+                    }
+                    note(entry, (start, to), input, found, epoch)?;
+                    *around.0.get_mut(depth)? = (end as u32, number);
+                    depth += 1;
+                    (end, number) = (to, entry.inner);
+                    table = &input.tables[number as usize];
+                    if table.is_implicit {
+                        (Walk { input, event, epoch, readings, found, around }).absent(table);
+                    }
+                    from
+                }
+                _ => {
+                    (Walk { input, event, epoch, readings, found, around }).seldom((start, at, end), entry, (table, depth + 1))?
+                }
+            };
+            if at > end {
+                return None;
+            }
+        }
+    }
+
+    /// What is absent from a message and has a value all the same.
+    #[inline(never)]
+    fn absent(self, table: &Table) {
         for (reading, value) in &table.values {
-            self.put(*reading, *value);
+            self.readings[*reading as usize] = (Packed::of(*value), self.epoch);
         }
         for held in &table.implicit {
             self.found[*held as usize] = Found { start: 0, end: 0, epoch: self.epoch, read: false, value: false };
         }
-        let bytes = self.event.get(..end)?;
-        while at < end {
-            let start = at;
-            let first = bytes[at];
-            let tag;
-            (tag, at) = if first < 0x80 { (u32::from(first), at + 1) } else { long_tag(bytes, at)? };
-            let entry = table.entry(tag);
-            at = match entry.action {
-                Action::TakeText => {
-                    let (from, to) = run(bytes, at)?;
-                    if !is_utf8(&bytes[from..to]) {
-                        return None;
-                    }
-                    self.put(entry.reading, Value::Text(Text { place: Place::Wire, start: from as u32, end: to as u32 }));
-                    to
-                }
-                Action::TakeInt64 => {
-                    let (value, to) = varint(bytes, at)?;
-                    self.put(entry.reading, Value::Integer(value as i64));
-                    to
-                }
-                Action::Inside => {
-                    let (from, to) = run(bytes, at)?;
-                    self.note(entry, start, to)?;
-                    if depth >= wire::DEPTH_MAX {
-                        return None;
-                    }
-                    let input = self.input;
-                    self.fields(from, to, &input.tables[entry.inner as usize], depth + 1)?;
-                    to
-                }
-                _ => {
-                    let to = if entry.reading == NONE {
-                        self.check(&bytes[..end], (start, at), tag, entry, (table, depth))?
-                    } else {
-                        self.take(bytes, at, entry)?
-                    };
-                    self.note(entry, start, to)?;
-                    to
-                }
-            };
-        }
-        Some(())
     }
 
-    #[inline(always)]
-    fn put(&mut self, reading: u32, value: Value) {
-        self.readings[reading as usize] = (Packed::of(value), self.epoch);
-    }
-
-    /// Keeps where a field stands that is held.
-    #[inline(always)]
-    fn note(&mut self, entry: &Entry, start: usize, end: usize) -> Option<()> {
-        if entry.held == NONE {
-            return Some(());
-        }
-        let found = &mut self.found[entry.held as usize];
-        let mut start = start as u32;
-        if found.epoch == self.epoch && found.end > 0 {
-            match self.input.held[entry.held as usize].repeats {
-                Repeats::Last => {}
-                // Items that do not follow one another are seldom, as are messages that are to be merged.
-                Repeats::Items if found.end == start => start = found.start,
-                _ => return None,
-            }
-        }
-        *found = Found { start, end: end as u32, epoch: self.epoch, read: false, value: false };
-        Some(())
+    /// Takes or checks a field of the less frequent kinds, whose tag begins at `start` and whose value at `at`; where it ends.
+    #[inline(never)]
+    fn seldom(
+        mut self,
+        (start, at, end): (usize, usize, usize),
+        entry: &Entry,
+        (table, depth): (&Table, usize),
+    ) -> Option<usize> {
+        let bytes = &self.event.text()[..end];
+        let to = if entry.reading == NONE {
+            self.check(bytes, (start, at), entry, (table, depth))?
+        } else {
+            self.take(bytes, at, entry)?
+        };
+        note(entry, (start, to), self.input, self.found, self.epoch)?;
+        Some(to)
     }
 
     /// Takes a value of the less frequent kinds; where it ends.
     #[inline]
     fn take(&mut self, bytes: &[u8], at: usize, entry: &Entry) -> Option<usize> {
         let (value, to) = match entry.action {
-            Action::TakeFixed64 | Action::TakeSfixed64 | Action::TakeDouble => {
+            Action::TakeText => {
+                let (from, to) = run(bytes, at)?;
+                if !utf8::is_utf8(&bytes[from..to]) {
+                    return None;
+                }
+                (Value::Text(Text { place: Place::Wire, start: from as u32, end: to as u32 }), to)
+            }
+            Action::TakeFixed64 | Action::TakeSfixed64 => {
                 let (bits, to) = fixed64(bytes, at)?;
                 let value = match entry.action {
-                    Action::TakeDouble => finite(bits)?,
                     Action::TakeFixed64 => Value::Integer(i64::try_from(bits).ok()?),
                     _ => Value::Integer(bits as i64),
                 };
@@ -233,6 +318,7 @@ impl<'w> Walk<'w> {
                 let (bits, to) = varint(bytes, at)?;
                 let value = match entry.action {
                     Action::TakeBool => Value::Boolean(bits != 0),
+                    Action::TakeInt64 => Value::Integer(bits as i64),
                     Action::TakeInt32 => Value::Integer(i64::from(bits as i32)),
                     Action::TakeUint64 => Value::Integer(i64::try_from(bits).ok()?),
                     Action::TakeUint32 => Value::Integer(i64::from(bits as u32)),
@@ -242,7 +328,7 @@ impl<'w> Walk<'w> {
                 (value, to)
             }
         };
-        self.put(entry.reading, value);
+        self.readings[entry.reading as usize] = (Packed::of(value), self.epoch);
         Some(to)
     }
 
@@ -260,14 +346,13 @@ impl<'w> Walk<'w> {
         &mut self,
         bytes: &[u8],
         (start, at): (usize, usize),
-        tag: u32,
         entry: &Entry,
         (table, depth): (&Table, usize),
     ) -> Option<usize> {
         Some(match entry.action {
             Action::Text => {
                 let (from, to) = run(bytes, at)?;
-                is_utf8(&bytes[from..to]).then_some(to)?
+                utf8::is_utf8(&bytes[from..to]).then_some(to)?
             }
             Action::Varint => varint(bytes, at)?.1,
             Action::Bytes => run(bytes, at)?.1,
@@ -283,7 +368,7 @@ impl<'w> Walk<'w> {
                 finite_float(bits)?;
                 to
             }
-            Action::Unknown => unknown(bytes, at, tag)?,
+            Action::Unknown => unknown(bytes, at, varint(bytes, start)?.0 as u32)?,
             Action::Map => {
                 let (_, to) = run(bytes, at)?;
                 let mut spare = Vec::new();
@@ -299,6 +384,26 @@ impl<'w> Walk<'w> {
             _ => return None,
         })
     }
+}
+
+/// Keeps where a field stands that is held.
+#[inline(always)]
+fn note(entry: &Entry, (start, end): (usize, usize), input: &Input, found: &mut [Found], epoch: u32) -> Option<()> {
+    if entry.held == NONE {
+        return Some(());
+    }
+    let found = &mut found[entry.held as usize];
+    let mut start = start as u32;
+    if found.epoch == epoch && found.end > 0 {
+        match input.held[entry.held as usize].repeats {
+            Repeats::Last => {}
+            // Items that do not follow one another are seldom, as are messages that are to be merged.
+            Repeats::Items if found.end == start => start = found.start,
+            _ => return None,
+        }
+    }
+    *found = Found { start, end: end as u32, epoch, read: false, value: false };
+    Some(())
 }
 
 /// Passes over a field that is not known. Groups are seldom.
@@ -378,18 +483,5 @@ mod tests {
         assert_eq!(varint(&[0x80, 0x80, 0x00, 9, 9, 9, 9, 9, 9], 0), Some((0, 3)));
         assert_eq!(varint(&[0xff; 12], 0), None);
         assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2], 0), None);
-    }
-
-    #[test]
-    fn texts_with_a_byte_that_is_not_ascii_are_told() {
-        for length in 0..40 {
-            let mut text = vec![b'a'; length];
-            assert!(is_ascii(&text));
-            for at in 0..length {
-                text[at] = 0x80;
-                assert!(!is_ascii(&text) && !is_utf8(&text));
-                text[at] = b'z';
-            }
-        }
     }
 }
