@@ -18,7 +18,7 @@ use crate::keys::KeyTable;
 use crate::op::Op;
 use crate::physical::{self, Expression, Literal, Reader, Rule, Select};
 use crate::protobuf::input::Input;
-use crate::protobuf::link::encodings;
+use crate::protobuf::link::{encodings, note_alike};
 use crate::protobuf::output::Encoding;
 use crate::protobuf::{self, Descriptor};
 use crate::read::Shapes;
@@ -223,7 +223,7 @@ pub fn link(rules: &[Rule], mut formats: Formats, dispatch: Dispatch) -> Result<
     let paths = physical::paths_of(rules);
     let datasets: BTreeSet<&str> = rules.iter().map(|rule| rule.into.as_str()).collect();
     let datasets: Vec<String> = datasets.into_iter().map(str::to_owned).collect();
-    let encodings = encodings(&mut formats, &datasets);
+    let mut encodings = encodings(&mut formats, &datasets);
     let mut tables = table::Drafts::new(&formats.arrow, &datasets, &encodings)?;
     let mut linker = Linker::new(&paths);
     let mut builder = IndexBuilder::default();
@@ -258,6 +258,7 @@ pub fn link(rules: &[Rule], mut formats: Formats, dispatch: Dispatch) -> Result<
     let readings_of = linker.readings_of(&nodes_of, trie.nodes.len());
     let input = formats.input.map(|descriptor| linker.input(descriptor, &trie, &readings_of, filters, rules, &mut linked));
     let messages = linker.message_rows(&encodings, input.as_ref(), rules, &mut linked, rows.pieces());
+    note_alike(&mut encodings, &linked);
     let readings = linker.readings.iter().map(|reading| (nodes_of[reading.path as usize], reading.shape)).collect();
     linker.shapes.finish();
     Ok(Program {

@@ -83,7 +83,7 @@ impl Run<'_> {
                 self.state.outputs.written.truncate(start);
                 match &rule.output {
                     Output::Row { row, .. } => row.forget(&program.rows, start, &mut self.state.rows),
-                    Output::Message { row, .. } => row.forget(&mut self.state.rows),
+                    Output::Message { row, .. } => row.forget(&program.messages, start, &mut self.state.rows),
                     Output::Star { .. } | Output::Arrow(_) => {}
                 }
                 match stop {

@@ -147,13 +147,51 @@ impl<'b> Pen<'b> {
 
     /// Appends a varint.
     #[inline(always)]
-    pub fn varint(&mut self, mut value: u64) {
+    pub fn varint(&mut self, value: u64) {
         self.room(10);
+        self.put_varint(value);
+    }
+
+    #[inline(always)]
+    fn put_varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.put(value as u8 | 0x80);
             value >>= 7;
         }
         self.put(value as u8);
+    }
+
+    /// Appends a tag of at most eight bytes.
+    #[inline(always)]
+    pub fn tag(&mut self, tag: u64, bytes: usize) {
+        self.room(8);
+        self.put_word(tag, bytes);
+    }
+
+    /// Appends a tag and a varint.
+    #[inline(always)]
+    pub fn tagged_varint(&mut self, (tag, bytes): (u64, usize), value: u64) {
+        self.room(18);
+        self.put_word(tag, bytes);
+        self.put_varint(value);
+    }
+
+    /// Appends a tag and `from[start..end]` behind its length.
+    #[inline(always)]
+    pub fn tagged_text(&mut self, (tag, bytes): (u64, usize), from: &[u8], start: usize, end: usize) {
+        let length = end.saturating_sub(start);
+        self.room(length.saturating_add(18));
+        self.put_word(tag, bytes);
+        self.put_varint(length as u64);
+        self.copy(from, start, end);
+    }
+
+    /// Leaves room for a length in front of what follows.
+    #[inline(always)]
+    pub fn leave(&mut self, bytes: usize) {
+        self.room(8);
+        debug_assert!(bytes <= 8);
+        self.put_word(0, bytes);
     }
 
     /// Appends `from[start..end]` behind its length as a varint.
@@ -177,10 +215,23 @@ impl<'b> Pen<'b> {
     #[inline(always)]
     pub fn repeat(&mut self, start: usize, end: usize) {
         assert!(start <= end && end <= self.at);
-        self.room(end - start);
-        // SAFETY: the source ends where the target begins, or before, and is initialised; there is room for the target.
-        unsafe { std::ptr::copy_nonoverlapping(self.base.add(start), self.base.add(self.at), end - start) };
-        self.at += end - start;
+        let bytes = end - start;
+        self.room(bytes);
+        // SAFETY: the source ends where the target begins, or before, and there is room for the target. The last step reads less
+        // than a step behind the source and writes as much behind the target: that is within the slack, and is not counted.
+        unsafe {
+            let (from, to) = (self.base.add(start), self.base.add(self.at));
+            if bytes <= STEPPED_MAX {
+                let mut done = 0;
+                while done < bytes {
+                    std::ptr::copy(from.add(done), to.add(done), STEP);
+                    done += STEP;
+                }
+            } else {
+                std::ptr::copy_nonoverlapping(from, to, bytes);
+            }
+        }
+        self.at += bytes;
     }
 
     /// Appends again what stands at `start..end` of the buffer: parts with a comma before each, of which the first may have

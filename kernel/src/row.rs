@@ -208,19 +208,20 @@ fn leading_parts(rows: &[Vec<u32>], pieces: &[Piece]) -> Vec<usize> {
 }
 
 /// By row: how many leading parts it shares with others. Of all that it could share, what saves the most over all rows.
-pub fn leading<Key: Eq + Hash>(keys: &[Vec<Key>]) -> Vec<usize> {
+pub fn leading<Key: Eq + Hash>(keys: &[impl AsRef<[Key]>]) -> Vec<usize> {
     let mut counts: HashMap<&[Key], usize> = HashMap::new();
     for keys in keys {
+        let keys = keys.as_ref();
         for length in 1..=keys.len().min(LEADING_PARTS_MAX) {
             *counts.entry(&keys[..length]).or_default() += 1;
         }
     }
     let saved = |keys: &[Key]| (counts[keys] - 1) * keys.len();
-    let best = |keys: &Vec<Key>| {
+    let best = |keys: &[Key]| {
         let lengths = (1..=keys.len().min(LEADING_PARTS_MAX)).filter(|length| saved(&keys[..*length]) > 0);
         lengths.max_by_key(|length| saved(&keys[..*length])).unwrap_or(0)
     };
-    keys.iter().map(best).collect()
+    keys.iter().map(|keys| best(keys.as_ref())).collect()
 }
 
 /// Longer parts are not looked for.

@@ -269,7 +269,7 @@ impl<'p> Run<'p> {
         }
         state.fields.resize(program.paths.len(), FieldCounts::default());
         state.counts.begin(program.rules.len(), program.index.groups.len());
-        state.rows.resize(program.rows.pieces() + program.messages.shared(), row::Known::default());
+        state.rows.resize(program.rows.pieces() + program.messages.known(), row::Known::default());
         state.outputs = pool.outputs.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
         state.outputs.begin(program.datasets.len());
         let tables = program.tables.iter().skip(state.arrow.len());
@@ -363,7 +363,7 @@ impl<'p> Run<'p> {
             self.state.cuts.1 = 0;
             self.state.operands.fill(condition::Known::default());
             self.state.rows.fill(row::Known::default());
-            self.state.memory.messages.found.clear();
+            self.state.memory.messages.forget();
         }
     }
 

@@ -94,6 +94,17 @@ impl Packed {
         }
     }
 
+    /// Where it stands in the event, if it is a text of a message.
+    #[inline(always)]
+    pub fn wire_text(self) -> Option<(usize, usize)> {
+        (self.head == 6 | (Place::Wire as u64) << 8).then_some((self.body as u32 as usize, (self.body >> 32) as usize))
+    }
+
+    #[inline(always)]
+    pub fn integer(self) -> Option<i64> {
+        (self.head == 3).then_some(self.body as i64)
+    }
+
     #[inline(always)]
     pub fn value(self) -> Value {
         let (start, end) = (self.body as u32, (self.body >> 32) as u32);

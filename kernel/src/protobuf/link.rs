@@ -16,12 +16,28 @@ use crate::trie::Trie;
 
 /// By dataset: what its rows are, if they are messages.
 pub fn encodings(formats: &mut Formats, datasets: &[String]) -> Vec<Option<Encoding>> {
-    let encoding = |dataset: &String| {
+    let encoding = |(dataset, number): (&String, u32)| {
         let descriptor = formats.outputs.remove(dataset)?;
         let is_input = formats.input.as_ref().is_some_and(|input| input.is_like(&descriptor));
-        Some(Encoding { descriptor, is_input })
+        Some(Encoding { descriptor, is_input, alike: number })
     };
-    datasets.iter().map(encoding).collect()
+    datasets.iter().zip(0..).map(encoding).collect()
+}
+
+/// Notes which of the datasets that whole events go to have messages alike.
+pub fn note_alike(encodings: &mut [Option<Encoding>], linked: &[LinkedRule]) {
+    let stars = linked.iter().filter(|rule| matches!(rule.output, Output::Star { .. }));
+    let datasets: BTreeSet<u32> = stars.map(|rule| rule.dataset).collect();
+    let mut distinct: Vec<u32> = Vec::new();
+    for dataset in datasets {
+        let Some(encoding) = &encodings[dataset as usize] else { continue };
+        let of = |other: &&u32| encodings[**other as usize].as_ref();
+        let alike = distinct.iter().find(|other| of(other).is_some_and(|other| other.descriptor.is_like(&encoding.descriptor)));
+        match alike.copied() {
+            Some(alike) => encodings[dataset as usize].iter_mut().for_each(|encoding| encoding.alike = alike),
+            None => distinct.push(dataset),
+        }
+    }
 }
 
 impl Linker<'_> {

@@ -1,13 +1,15 @@
 //! What rules write into datasets whose rows are messages.
 
 use super::descriptor::Descriptor;
+use super::run::Walked;
 use super::wire::write_varint;
-use crate::eval::Evaluation;
+use crate::eval::{Evaluation, Memory};
 use crate::json::{Kind, Span};
 use crate::link::{LinkedRule, Output};
 use crate::output::{Payload, Stop};
+use crate::pen::Pen;
 use crate::record::RecordRef;
-use crate::row::LeftOut;
+use crate::row::{Known, LeftOut};
 use crate::run::{Event, Run, State};
 
 /// The messages of a dataset.
@@ -16,6 +18,8 @@ pub struct Encoding {
     pub descriptor: Descriptor,
     /// They are those of the input.
     pub is_input: bool,
+    /// The first dataset that has messages like these.
+    pub alike: u32,
 }
 
 /// A length takes no more: rows are shorter than 4 GiB.
@@ -37,21 +41,25 @@ impl Run<'_> {
         }
         let begun = match event.header {
             Some(header) => Some(RecordRef { rule: &rule.name, ..*header }.begin(&mut self.state.outputs.written)?),
-            None => {
-                // The length is written in front of the row when it is known.
-                self.state.outputs.written.extend_from_slice(&[0; LENGTH_BYTES_MAX]);
-                None
-            }
+            None => None,
         };
-        let body = self.state.outputs.written.len();
+        // The length is written in front of the row when it is known.
+        let room = if begun.is_some() { 0 } else { LENGTH_BYTES_MAX };
+        let body = self.state.outputs.written.len() + room;
+        let mut whole = None;
         let left = match &rule.output {
             Output::Star { exclude, replace } => {
+                self.state.outputs.written.resize(body, 0);
                 let (left, payload) = self.star(exclude, replace, event)?;
                 let State { memory, outputs, .. } = &mut self.state;
                 let object = |start, end| Span { start, end, kind: Kind::Object };
-                let encoder = &mut memory.messages.encoder;
+                let Walked { encoder, wholes, .. } = &mut memory.messages;
                 if payload == Payload::Whole {
-                    encoder.message(&encoding.descriptor, event.text, event.span, &mut outputs.written);
+                    match wholes.get(&encoding.alike) {
+                        Some(known) if known.epoch == memory.epoch => outputs.written.extend_from_within(known.start..known.end),
+                        _ => encoder.message(&encoding.descriptor, event.text, event.span, &mut outputs.written),
+                    }
+                    whole = Some((body, outputs.written.len()));
                 } else {
                     let json = outputs.written.split_off(body);
                     encoder.message(&encoding.descriptor, &json, object(0, json.len()), &mut outputs.written);
@@ -61,7 +69,11 @@ impl Run<'_> {
             Output::Message { row, .. } => {
                 let State { memory, rows, outputs, .. } = &mut self.state;
                 let mut evaluation = Evaluation { program: self.program, event: event.values, memory };
-                evaluation.message_row(*row, rows, &mut outputs.written)?
+                let mut pen = Pen::new(&mut outputs.written);
+                pen.leave(room);
+                let left = evaluation.message_row(*row, rows, &mut pen);
+                pen.finish();
+                left?
             }
             Output::Row { .. } | Output::Arrow(_) => LeftOut::default(),
         };
@@ -73,6 +85,10 @@ impl Run<'_> {
         }
         outputs.add_written(rule.dataset, from);
         outputs.end_row(rule.dataset);
+        if let Some((start, end)) = whole {
+            let Memory { messages, epoch, .. } = &mut self.state.memory;
+            messages.wholes.insert(encoding.alike, Known { epoch: *epoch, left, start, end });
+        }
         Ok(left)
     }
 
@@ -105,8 +121,21 @@ impl Run<'_> {
 }
 
 /// Writes the length of what stands from `body` on in front of it; where that begins.
+#[inline(always)]
 fn put_length(written: &mut [u8], body: usize) -> usize {
-    let mut rest = written.len() - body;
+    let length = written.len() - body;
+    if let Some(before) = body.checked_sub(2)
+        && (0x80..0x4000).contains(&length)
+    {
+        written[before] = length as u8 | 0x80;
+        written[before + 1] = (length >> 7) as u8;
+        return before;
+    }
+    put_any_length(written, body, length)
+}
+
+#[inline(never)]
+fn put_any_length(written: &mut [u8], body: usize, mut rest: usize) -> usize {
     let bytes = (usize::BITS - (rest | 1).leading_zeros()).div_ceil(7) as usize;
     debug_assert!(bytes <= LENGTH_BYTES_MAX);
     let from = body - bytes.min(LENGTH_BYTES_MAX);

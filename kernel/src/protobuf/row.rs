@@ -11,6 +11,7 @@ use super::wire::close;
 use crate::eval::Evaluation;
 use crate::json::Cursor;
 use crate::link::Node;
+use crate::op::Op;
 use crate::pen::Pen;
 use crate::project::{self, NestedWriter};
 use crate::read::Shape;
@@ -89,7 +90,7 @@ pub struct Rows {
     /// The constant text, and room behind it that is not part of any.
     text: Vec<u8>,
     encoded: Vec<Encoded>,
-    shared: usize,
+    known: usize,
 }
 
 /// A column that is encoded from JSON, or copied from the input.
@@ -114,17 +115,26 @@ pub struct Row {
 struct Step {
     what: What,
     how: How,
-    /// Where its text begins: first what is written in any case, then the tag, which a NULL leaves out.
-    text: u32,
-    constant: u32,
-    tag: u32,
+    tag_bytes: u8,
+    /// The tag, its first byte the lowest.
+    tag: u64,
+    /// Of the reading or the node; where a constant begins; of `SharedEnd` where it is noted.
     number: u32,
-    encoded: u32,
+    /// Of a constant: its bytes. Else of what is encoded.
+    second: u32,
+    /// Where it is noted that it was written for this event, if several rows have it; else `NOT_SHARED`.
+    known: u32,
 }
+
+const NOT_SHARED: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum What {
+    /// A reading that is a text, written as one.
+    Text,
+    /// A reading that is a whole number, written as a varint.
+    Int64,
     Reading,
     /// A node in which nothing can fail.
     Node,
@@ -146,86 +156,119 @@ enum Written {
 }
 
 impl Rows {
-    /// Makes rows ready. `can_fail` says of each node whether something in it can fail; the leading parts that rows share are
-    /// numbered from `first_shared` on.
-    pub fn new(rows: Vec<Vec<Part>>, nodes: &[Node], can_fail: &[bool], first_shared: usize) -> (Rows, Vec<Row>) {
-        let keys: Vec<Vec<PartKey>> = rows
+    /// Makes rows ready. `can_fail` says of each node whether something in it can fail; what rows share is numbered from `first_known`
+    /// on.
+    pub fn new(rows: Vec<Vec<Part>>, nodes: &[Node], can_fail: &[bool], first_known: usize) -> (Rows, Vec<Row>) {
+        let keys: Vec<Vec<PartKey>> = rows.iter().map(|parts| parts.iter().map(PartKey::of).collect()).collect();
+        let certain: Vec<&[PartKey]> = rows
             .iter()
-            .map(|parts| {
-                let fails = |part: &&Part| matches!(part, Part::Column(column) if can_fail[column.node as usize]);
-                parts.iter().take_while(|part| !fails(part)).map(PartKey::of).collect()
+            .zip(&keys)
+            .map(|(parts, keys)| {
+                let fails = |part: &Part| matches!(part, Part::Column(column) if can_fail[column.node as usize]);
+                &keys[..parts.iter().position(fails).unwrap_or(keys.len())]
             })
             .collect();
+        let leading = leading(&certain);
+        let mut uses: HashMap<&PartKey, u32> = HashMap::new();
+        for (keys, leading) in keys.iter().zip(&leading) {
+            keys[*leading..].iter().for_each(|key| *uses.entry(key).or_default() += 1);
+        }
         let mut made = Rows::default();
         let mut numbers: HashMap<&[PartKey], u32> = HashMap::new();
         let mut list = Vec::with_capacity(rows.len());
-        for ((parts, keys), count) in rows.into_iter().zip(&keys).zip(leading(&keys)) {
+        for ((parts, keys), count) in rows.into_iter().zip(&keys).zip(leading) {
             let first = made.steps.len();
-            let mut parts = parts.into_iter();
-            made.parts(parts.by_ref().take(count), nodes, can_fail);
-            let shared = (count > 0).then(|| {
-                let next = (first_shared + numbers.len()) as u32;
-                let number = *numbers.entry(&keys[..count]).or_insert(next);
-                made.steps.push(Step { number, ..Step::constant(What::SharedEnd, 0, 0) });
-                (number, (made.steps.len() - first) as u32)
-            });
-            made.parts(parts, nodes, can_fail);
+            let mut shared = None;
+            for (at, (part, key)) in parts.into_iter().zip(keys).enumerate() {
+                if at == count && at > 0 {
+                    shared = Some(made.shared_end(&mut numbers, &keys[..count], first, first_known));
+                }
+                made.part(part, nodes, can_fail);
+                let next = (first_known + numbers.len()) as u32;
+                if let Some(step) = made.steps.last_mut()
+                    && at >= count
+                    && matches!(step.what, What::Node | What::Fallible | What::Copied)
+                    && uses[key] > 1
+                {
+                    step.known = *numbers.entry(std::slice::from_ref(key)).or_insert(next);
+                }
+            }
+            if count == keys.len() && count > 0 {
+                shared = Some(made.shared_end(&mut numbers, keys, first, first_known));
+            }
             list.push(Row { first: first as u32, count: (made.steps.len() - first) as u32, shared });
         }
-        made.shared = numbers.len();
+        made.known = numbers.len();
         made.text.resize(made.text.len() + PADDING, 0);
         (made, list)
     }
 
     /// How many `Known` a run needs.
-    pub fn shared(&self) -> usize {
-        self.shared
+    pub fn known(&self) -> usize {
+        self.known
     }
 
-    fn parts(&mut self, parts: impl Iterator<Item = Part>, nodes: &[Node], can_fail: &[bool]) {
-        let mut before: Option<Step> = None;
-        for part in parts {
-            let text = self.text.len() as u32;
-            match part {
-                Part::Constant(written) => {
-                    self.text.extend_from_slice(&written);
-                    match &mut before {
-                        Some(step) => step.constant += written.len() as u32,
-                        None => before = Some(Step::constant(What::Constant, text, written.len() as u32)),
-                    }
-                }
-                Part::Column(Column { node, how, tag, field, copied }) => {
-                    self.text.extend_from_slice(&tag);
-                    let (what, number) = match nodes[node as usize] {
-                        Node::Reading(number) if copied.is_some() => (What::Copied, number),
-                        Node::Reading(number) => (What::Reading, number),
-                        _ if can_fail[node as usize] => (What::Fallible, node),
-                        _ => (What::Node, node),
-                    };
-                    let (text, constant) = before.take().map_or((text, 0), |before| (before.text, before.constant));
-                    let encoded = self.encoded.len() as u32;
-                    if how == How::Encoded || copied.is_some() {
-                        self.encoded.push(Encoded { field, copied });
-                    }
-                    self.steps.push(Step { what, how, text, constant, tag: tag.len() as u32, number, encoded });
-                }
+    /// Ends the leading part of a row that begins at `first`; the number under which it is noted, and its steps.
+    fn shared_end<'k>(
+        &mut self,
+        numbers: &mut HashMap<&'k [PartKey], u32>,
+        keys: &'k [PartKey],
+        first: usize,
+        first_known: usize,
+    ) -> (u32, u32) {
+        let next = (first_known + numbers.len()) as u32;
+        // One part may be shared by itself, too: it is noted in the same way.
+        let number = *numbers.entry(keys).or_insert(next);
+        self.steps.push(Step { what: What::SharedEnd, number, ..Step::NONE });
+        (number, (self.steps.len() - first) as u32)
+    }
+
+    fn part(&mut self, part: Part, nodes: &[Node], can_fail: &[bool]) {
+        let step = match part {
+            Part::Constant(written) => {
+                let number = self.text.len() as u32;
+                self.text.extend_from_slice(&written);
+                Step { what: What::Constant, number, second: written.len() as u32, ..Step::NONE }
             }
-        }
-        self.steps.extend(before);
+            Part::Column(Column { node, how, tag, field, copied }) => {
+                let (what, number) = match nodes[node as usize] {
+                    Node::Reading(number) if copied.is_some() => (What::Copied, number),
+                    Node::Reading(number) if how == How::Text => (What::Text, number),
+                    Node::Reading(number) if how == How::Int64 => (What::Int64, number),
+                    Node::Reading(number) => (What::Reading, number),
+                    _ if can_fail[node as usize] => (What::Fallible, node),
+                    _ => (What::Node, node),
+                };
+                let second = self.encoded.len() as u32;
+                if how == How::Encoded || copied.is_some() {
+                    self.encoded.push(Encoded { field, copied });
+                }
+                let mut word = [0; 8];
+                word[..tag.len()].copy_from_slice(&tag);
+                let (tag_bytes, tag) = (tag.len() as u8, u64::from_le_bytes(word));
+                Step { what, how, tag_bytes, tag, number, second, known: NOT_SHARED }
+            }
+        };
+        self.steps.push(step);
     }
 }
 
 impl Step {
-    fn constant(what: What, text: u32, constant: u32) -> Step {
-        Step { what, how: How::Nowhere, text, constant, tag: 0, number: 0, encoded: 0 }
-    }
+    const NONE: Step =
+        Step { what: What::Constant, how: How::Nowhere, tag_bytes: 0, tag: 0, number: 0, second: 0, known: NOT_SHARED };
 }
 
 impl Row {
-    /// What was written of this row was taken back: the leading part may have stood there.
-    pub fn forget(&self, known: &mut [Known]) {
-        if let Some((number, _)) = self.shared {
-            known[number as usize] = Known::default();
+    /// What was written from `start` on was taken back: nothing that is noted stands there any more.
+    #[cold]
+    pub fn forget(&self, rows: &Rows, start: usize, known: &mut [Known]) {
+        let steps = &rows.steps[self.first as usize..(self.first + self.count) as usize];
+        let noted = steps.iter().map(|step| step.known).chain(self.shared.map(|(number, _)| number));
+        for number in noted.filter(|number| *number != NOT_SHARED) {
+            let known = &mut known[number as usize];
+            if known.start >= start {
+                *known = Known::default();
+            }
         }
     }
 }
@@ -253,12 +296,11 @@ impl How {
 impl Evaluation<'_> {
     /// Appends a row as a message; how many of its columns were left out. Where it fails, what was written of it is to be taken
     /// back.
-    pub fn message_row(&mut self, row: Row, known: &mut [Known], out: &mut Vec<u8>) -> Result<LeftOut, Failed> {
+    pub fn message_row(&mut self, row: Row, known: &mut [Known], pen: &mut Pen) -> Result<LeftOut, Failed> {
         let program = self.program;
         let rows = &program.messages;
         let steps = &rows.steps[row.first as usize..(row.first + row.count) as usize];
         let epoch = self.memory.epoch;
-        let mut pen = Pen::new(out);
         let start = pen.at();
         let (mut from, mut left) = (0, LeftOut::default());
         if let Some((number, count)) = row.shared
@@ -269,55 +311,89 @@ impl Evaluation<'_> {
             (from, left) = (count as usize, counted);
         }
         for (at, step) in steps.iter().enumerate().skip(from) {
-            let text = step.text as usize;
-            let tag = text + step.constant as usize;
-            let value = match step.what {
-                What::Reading => self.reading(step.number),
-                What::Node => self.value(step.number),
-                What::Fallible => {
-                    self.memory.failed = None;
-                    let value = self.value(step.number);
-                    if let Some(op) = self.memory.failed {
-                        pen.finish();
-                        return Err(Failed { column: column_number(&steps[..at]), op });
+            match step.what {
+                What::Text | What::Int64 => {
+                    let (packed, read) = self.memory.readings[step.number as usize];
+                    let tag = (step.tag, usize::from(step.tag_bytes));
+                    if read == epoch
+                        && step.what == What::Text
+                        && let Some((start, end)) = packed.wire_text()
+                    {
+                        pen.tagged_text(tag, self.event, start, end);
+                    } else if read == epoch
+                        && let Some(integer) = packed.integer()
+                    {
+                        pen.tagged_varint(tag, integer as u64);
+                    } else {
+                        let value = self.reading(step.number);
+                        left += self.column_of_row(step, value, pen);
                     }
-                    value
                 }
-                What::Copied if self.memory.messages.walked => {
-                    pen.piece(&rows.text, text, tag);
+                What::Constant => pen.piece(&rows.text, step.number as usize, (step.number + step.second) as usize),
+                What::SharedEnd => known[step.number as usize] = Known { epoch, left, start, end: pen.at() },
+                _ => {
+                    if step.known != NOT_SHARED
+                        && let Known { left: counted, start, end, .. } = known[step.known as usize]
+                        && known[step.known as usize].epoch == epoch
+                    {
+                        left += counted;
+                        pen.repeat(start, end);
+                        continue;
+                    }
                     let start = pen.at();
-                    pen.with(|out| self.copied(&rows.encoded[step.encoded as usize], step.number, out));
-                    left.nulls += (pen.at() == start) as u32;
-                    continue;
-                }
-                What::Copied => self.reading(step.number),
-                What::Constant => {
-                    pen.piece(&rows.text, text, tag);
-                    continue;
-                }
-                What::SharedEnd => {
-                    known[step.number as usize] = Known { epoch, left, start, end: pen.at() };
-                    continue;
-                }
-            };
-            let kept = pen.at() + step.constant as usize;
-            pen.piece(&rows.text, text, tag + step.tag as usize);
-            if value == Value::Null {
-                pen.back_to(kept);
-                left.nulls += 1;
-                continue;
-            }
-            match self.write_value(step, value, &mut pen) {
-                Written::Whole => {}
-                Written::Nothing => pen.back_to(kept),
-                Written::NotFinite => {
-                    pen.back_to(kept);
-                    left.not_finite += 1;
+                    let counted = self.step(step, pen).map_err(|op| Failed { column: column_number(&steps[..at]), op })?;
+                    left += counted;
+                    if step.known != NOT_SHARED {
+                        known[step.known as usize] = Known { epoch, left: counted, start, end: pen.at() };
+                    }
                 }
             }
         }
-        pen.finish();
         Ok(left)
+    }
+
+    /// Appends a column that is not simply a reading.
+    #[inline]
+    fn step(&mut self, step: &Step, pen: &mut Pen) -> Result<LeftOut, Op> {
+        let value = match step.what {
+            What::Node => self.value(step.number),
+            What::Fallible => {
+                self.memory.failed = None;
+                let value = self.value(step.number);
+                if let Some(op) = self.memory.failed {
+                    return Err(op);
+                }
+                value
+            }
+            What::Copied if self.memory.messages.walked => {
+                let start = pen.at();
+                pen.with(|out| self.copied(&self.program.messages.encoded[step.second as usize], step.number, out));
+                return Ok(LeftOut { nulls: (pen.at() == start) as u32, not_finite: 0 });
+            }
+            _ => self.reading(step.number),
+        };
+        Ok(self.column_of_row(step, value, pen))
+    }
+
+    /// Appends a value behind its tag, or nothing.
+    #[inline(always)]
+    fn column_of_row(&mut self, step: &Step, value: Value, pen: &mut Pen) -> LeftOut {
+        if value == Value::Null {
+            return LeftOut { nulls: 1, not_finite: 0 };
+        }
+        let start = pen.at();
+        pen.tag(step.tag, usize::from(step.tag_bytes));
+        match self.write_value(step, value, pen) {
+            Written::Whole => LeftOut::default(),
+            Written::Nothing => {
+                pen.back_to(start);
+                LeftOut::default()
+            }
+            Written::NotFinite => {
+                pen.back_to(start);
+                LeftOut { nulls: 0, not_finite: 1 }
+            }
+        }
     }
 
     #[inline(always)]
@@ -366,7 +442,7 @@ impl Evaluation<'_> {
                 out.extend_from_slice(&(self.texts().double(value) as f32).to_le_bytes());
                 Written::Whole
             }
-            (How::Encoded, value) => self.encode(self.program.messages.encoded[step.encoded as usize].field, value, out),
+            (How::Encoded, value) => self.encode(self.program.messages.encoded[step.second as usize].field, value, out),
             _ => Written::Nothing,
         }
     }

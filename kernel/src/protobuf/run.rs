@@ -1,5 +1,7 @@
 //! Events that are messages, through a program.
 
+use hashbrown::HashMap;
+
 use super::decode;
 use super::encode::Encoder;
 use super::input::Input;
@@ -8,6 +10,7 @@ use super::wire::{self, CUT_OFF, Malformed};
 use crate::counts::Watch;
 use crate::json::{self, Kind, Span};
 use crate::read::read_all;
+use crate::row::Known;
 use crate::run::{Batch, EVENT_BYTES_MAX, Event, Frame, Position, REASON_TOO_LONG, Reject, Run, State, Whole};
 use crate::scan::{self, Scanned};
 use crate::structure::Padded;
@@ -23,8 +26,18 @@ pub struct Walked {
     /// The event that runs was walked; else it was read by way of JSON.
     pub walked: bool,
     pub encoder: Encoder,
+    /// By the first dataset of those that have messages alike: where the whole event stands, encoded.
+    pub wholes: HashMap<u32, Known>,
     /// What is to be encoded.
     pub json: Vec<u8>,
+}
+
+impl Walked {
+    /// Epochs begin anew.
+    pub fn forget(&mut self) {
+        self.found.clear();
+        self.wholes.clear();
+    }
 }
 
 /// Longer events are read by way of JSON, which is careful with offsets.
