@@ -217,3 +217,47 @@ def test_rows_of_every_length_stand_behind_it(length):
     outputs = Program(rules, outputs={"out": stored}).run([event, event]).outputs
     row = b"\x12" + wire_messages.varint(length) + b"x" * length
     assert outputs["out"] == wire_messages.delimited(row, row)
+
+
+ROW = {
+    "messages": [
+        {
+            "name": "R",
+            "fields": [
+                {"name": "n", "number": 1, "kind": "int64"},
+                {"name": "t", "number": 2, "kind": "string"},
+                {"name": "upper", "number": 20, "kind": "string"},
+                {"name": "whole", "number": 4, "kind": "int64"},
+            ],
+        }
+    ]
+}
+
+
+def test_what_rules_share_is_right_where_one_of_them_fails():
+    text, number = ["field", ["t"], "VARCHAR"], ["field", ["n"], "BIGINT"]
+    upper = ["upper", ["call", "upper", "VARCHAR", [text]]]
+    star = {"star": True, "exclude": [], "replace": []}
+    rules = [
+        physical("fails", "a", None, [upper, ["whole", ["call", "cast", "BIGINT", [text]]]]),
+        physical("first", "b", None, [["n", number], upper]),
+        physical("second", "c", None, [["t", text], upper, ["n", number]]),
+        physical("star1", "d", None, star),
+        physical("star2", "e", None, star),
+        physical("other", "f", None, star),
+    ]
+    rows = wire_messages.stored_bytes(ROW)
+    outputs = {**dict.fromkeys("abcde", rows), "f": wire_messages.stored_bytes(MESSAGE)}
+    lines = [b'{"n":1,"t":"ab"}', b'{"n":2,"t":"12"}', b'{"t":"\xc3\xa9"}', b'{"n":300}', b'{"n":-1,"t":"%s"}' % (b"7" * 300)]
+    messages = Protobuf(outputs["f"]).encode(b"\n".join(lines))
+    plain, over_messages = Program(rules).run(lines), Program(rules, input=outputs["f"]).run(messages)
+    # What is passed on as it is has no field that is absent from it.
+    for found, expected, whole in (
+        (Program(rules, outputs=outputs).run(lines), plain, Protobuf(outputs["f"]).encode(plain.outputs["f"])),
+        (Program(rules, input=outputs["f"], outputs=outputs).run(messages), over_messages, messages),
+    ):
+        assert [rule for _, _, _, rule, *_ in found.failures] == [0] * len(expected.failures)
+        assert len(expected.failures) >= 3
+        encoded = {name: Protobuf(outputs[name]).encode(text) for name, text in expected.outputs.items()}
+        assert dict(found.outputs) == {**encoded, "f": whole}
+        assert found.outputs["d"] == found.outputs["e"]

@@ -87,3 +87,25 @@ impl Instructions for Wide {
         unsafe { std::arch::x86_64::_pext_u64(word, !HIGH) }
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::structure::Dispatch;
+
+    #[test]
+    fn both_ways_take_varints_apart_alike() {
+        if !Dispatch::Avx2.available() {
+            return;
+        }
+        // SAFETY: the machine has AVX2 and BMI2.
+        let wide = unsafe { Wide::new() };
+        let mut word = 0x0123_4567_89ab_cdef_u64;
+        for bit in (0..64).cycle().take(10_000) {
+            word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 1 << bit;
+            for word in [word, word & HIGH, word | HIGH, word & !HIGH, u64::MAX >> bit] {
+                assert_eq!(short_varint(wide, word), short_varint(Plain, word), "{word:x}");
+            }
+        }
+    }
+}
