@@ -133,8 +133,8 @@ impl<'a> Padded<'a> {
     #[inline(always)]
     pub fn bytes<const N: usize>(self, at: usize) -> [u8; N] {
         debug_assert!(at + N <= self.padded.len());
-        // SAFETY: every caller passes an offset of at most the length of the text (a position of its structure) and reads at
-        // most 32 bytes from there on; both constructors hold that 64 bytes behind the text may be read.
+        // SAFETY: every caller passes an offset of at most the length of the text (a position of its structure), or in messages a
+        // few bytes more, and reads at most 32 bytes from there on; both constructors hold that 64 bytes behind it may be read.
         unsafe { self.padded.as_ptr().add(at).cast::<[u8; N]>().read_unaligned() }
     }
 }

@@ -130,132 +130,104 @@ impl<'w> Walk<'w> {
 
     /// What is read before it is known to be of the message is read from what follows it.
     #[inline(always)]
-    fn event_with<I: Instructions>(self, machine: I) -> Option<()> {
-        let Walk { input, event, epoch, readings, found, around } = self;
-        assert!(readings.len() >= input.readings);
+    fn event_with<I: Instructions>(mut self, machine: I) -> Option<()> {
+        let Walk { input, event, epoch, .. } = self;
+        assert!(self.readings.len() >= input.readings);
         let mut number = 0;
         let mut table = input.tables.first()?;
         let (mut at, mut end) = (0, event.text().len());
         let mut depth = 0;
-        if table.is_implicit {
-            (Walk { input, event, epoch, readings, found, around }).absent(table);
-        }
+        self.absent(table);
         loop {
             if at == end {
                 if depth == 0 {
                     return Some(());
                 }
                 depth -= 1;
-                let outer = around.0[depth];
+                let outer = self.around.0[depth];
                 (end, number) = (outer.0 as usize, outer.1);
                 table = &input.tables[number as usize];
                 continue;
             }
-            // Most fields are short texts and whole numbers with tags of one byte.
-            let start = loop {
-                let (first, length) = (event.byte(at), event.byte(at + 1));
-                let entry = table.first_entry(first);
-                if entry.tag != u16::from(first) {
-                    break at;
-                }
-                let (value, to) = if entry.action == Action::TakeText {
-                    let (from, to) = (at + 2, at + 2 + usize::from(length));
-                    if !utf8::is_short_ascii(machine, event, from, length) {
-                        break at;
-                    }
-                    (Value::Text(Text { place: Place::Wire, start: from as u32, end: to as u32 }), to)
-                } else if entry.action == Action::TakeInt64
-                    && let Some((value, bytes)) = short_varint(machine, u64::from_le_bytes(event.bytes(at + 1)))
-                {
-                    (Value::Integer(value as i64), at + 1 + bytes)
-                } else {
-                    break at;
-                };
-                // SAFETY: a table has only readings below the number that was compared above.
-                unsafe { *readings.get_unchecked_mut(entry.reading as usize) = (Packed::of(value), epoch) };
-                at = to;
-                if at >= end {
-                    break at;
-                }
-            };
+            // SAFETY: it was compared above, and a table has only readings below that number.
+            at = unsafe { simple_fields(machine, event, table, (at, end), self.readings, epoch) };
             if at >= end {
                 if at > end {
                     return None;
                 }
                 continue;
             }
-            let first = event.byte(at);
+            let start = at;
             let entry;
-            if first < 0x80 {
-                entry = table.entry(u32::from(first));
-                at += 1;
-            } else {
-                let second = event.byte(at + 1);
-                let tag;
-                (tag, at) = if second < 0x80 {
-                    (u32::from(first & 0x7f) | u32::from(second) << 7, at + 2)
-                } else {
-                    long_tag(&event.text()[..end], at)?
-                };
-                entry = table.entry(tag);
+            (entry, at) = entry_at(event, table, (at, end))?;
+            if entry.action == Action::Inside {
+                let (from, to) = run_of(event, at)?;
+                if to > end {
+                    return None;
+                }
+                note(entry, (start, to), input, self.found, epoch)?;
+                *self.around.0.get_mut(depth)? = (end as u32, number);
+                depth += 1;
+                (at, end, number) = (from, to, entry.inner);
+                table = &input.tables[number as usize];
+                self.absent(table);
+                continue;
             }
-            let length = event.byte(at);
-            at = match entry.action {
-                Action::TakeText if length < 0x80 => {
-                    let (from, to) = (at + 1, at + 1 + usize::from(length));
-                    if to > end || !utf8::is_text(machine, event, from, to) {
-                        return None;
-                    }
-                    let value = Value::Text(Text { place: Place::Wire, start: from as u32, end: to as u32 });
-                    readings[entry.reading as usize] = (Packed::of(value), epoch);
-                    to
-                }
-                Action::TakeDouble => {
-                    let value = finite(u64::from_le_bytes(event.bytes(at)))?;
-                    readings[entry.reading as usize] = (Packed::of(value), epoch);
-                    at + 8
-                }
-                Action::TakeBool if length < 0x80 => {
-                    readings[entry.reading as usize] = (Packed::of(Value::Boolean(length != 0)), epoch);
-                    at + 1
-                }
-                Action::Text if length < 0x80 => {
-                    let from = at + 1;
-                    let to = from + usize::from(length);
-                    if to > end || !utf8::is_text(machine, event, from, to) {
-                        return None;
-                    }
-                    note(entry, (start, to), input, found, epoch)?;
-                    to
-                }
-                Action::Inside => {
-                    let (from, to) = if length < 0x80 { (at + 1, at + 1 + usize::from(length)) } else { run(event.text(), at)? };
-                    if to > end {
-                        return None;
-                    }
-                    note(entry, (start, to), input, found, epoch)?;
-                    *around.0.get_mut(depth)? = (end as u32, number);
-                    depth += 1;
-                    (end, number) = (to, entry.inner);
-                    table = &input.tables[number as usize];
-                    if table.is_implicit {
-                        (Walk { input, event, epoch, readings, found, around }).absent(table);
-                    }
-                    from
-                }
-                _ => {
-                    (Walk { input, event, epoch, readings, found, around }).seldom((start, at, end), entry, (table, depth + 1))?
-                }
-            };
+            at = self.field(machine, entry, (start, at, end), (table, depth + 1))?;
             if at > end {
                 return None;
             }
         }
     }
 
-    /// What is absent from a message and has a value all the same.
+    /// Takes or checks a field that is no message, whose tag begins at `start` and whose value at `at`; where it ends.
+    #[inline(always)]
+    fn field(
+        &mut self,
+        machine: impl Instructions,
+        entry: &Entry,
+        (start, at, end): (usize, usize, usize),
+        inside: (&Table, usize),
+    ) -> Option<usize> {
+        let (event, epoch) = (self.event, self.epoch);
+        let length = event.byte(at);
+        match entry.action {
+            Action::TakeText | Action::Text if length < 0x80 => {
+                let (from, to) = (at + 1, at + 1 + usize::from(length));
+                if to > end || !utf8::is_text(machine, event, from, to) {
+                    return None;
+                }
+                if entry.action == Action::Text {
+                    note(entry, (start, to), self.input, self.found, epoch)?;
+                } else {
+                    let value = Value::Text(Text { place: Place::Wire, start: from as u32, end: to as u32 });
+                    self.readings[entry.reading as usize] = (Packed::of(value), epoch);
+                }
+                Some(to)
+            }
+            Action::TakeDouble => {
+                let value = finite(u64::from_le_bytes(event.bytes(at)))?;
+                self.readings[entry.reading as usize] = (Packed::of(value), epoch);
+                Some(at + 8)
+            }
+            Action::TakeBool if length < 0x80 => {
+                self.readings[entry.reading as usize] = (Packed::of(Value::Boolean(length != 0)), epoch);
+                Some(at + 1)
+            }
+            _ => self.seldom((start, at, end), entry, inside),
+        }
+    }
+
+    /// Gives what is absent from a message and has a value all the same that value.
+    #[inline(always)]
+    fn absent(&mut self, table: &Table) {
+        if table.is_implicit {
+            self.implicit(table);
+        }
+    }
+
     #[inline(never)]
-    fn absent(self, table: &Table) {
+    fn implicit(&mut self, table: &Table) {
         for (reading, value) in &table.values {
             self.readings[*reading as usize] = (Packed::of(*value), self.epoch);
         }
@@ -267,7 +239,7 @@ impl<'w> Walk<'w> {
     /// Takes or checks a field of the less frequent kinds, whose tag begins at `start` and whose value at `at`; where it ends.
     #[inline(never)]
     fn seldom(
-        mut self,
+        &mut self,
         (start, at, end): (usize, usize, usize),
         entry: &Entry,
         (table, depth): (&Table, usize),
@@ -384,6 +356,68 @@ impl<'w> Walk<'w> {
             _ => return None,
         })
     }
+}
+
+/// Takes fields as long as they are short ASCII texts and whole numbers with tags of one byte, as most are; where the next one
+/// begins. That is behind the end if the last one is not whole.
+///
+/// # Safety
+/// The readings of the table must be below the number of `readings`.
+#[inline(always)]
+unsafe fn simple_fields(
+    machine: impl Instructions,
+    event: Padded,
+    table: &Table,
+    (mut at, end): (usize, usize),
+    readings: &mut [(Packed, u32)],
+    epoch: u32,
+) -> usize {
+    while at < end {
+        let (first, length) = (event.byte(at), event.byte(at + 1));
+        let entry = table.first_entry(first);
+        if entry.tag != u16::from(first) {
+            break;
+        }
+        let (value, to) = if entry.action == Action::TakeText {
+            let (from, to) = (at + 2, at + 2 + usize::from(length));
+            if !utf8::is_short_ascii(machine, event, from, length) {
+                break;
+            }
+            (Value::Text(Text { place: Place::Wire, start: from as u32, end: to as u32 }), to)
+        } else if entry.action == Action::TakeInt64
+            && let Some((value, bytes)) = short_varint(machine, u64::from_le_bytes(event.bytes(at + 1)))
+        {
+            (Value::Integer(value as i64), at + 1 + bytes)
+        } else {
+            break;
+        };
+        // SAFETY: as the caller holds: only entries of fields whose values are taken come here.
+        unsafe { *readings.get_unchecked_mut(entry.reading as usize) = (Packed::of(value), epoch) };
+        at = to;
+    }
+    at
+}
+
+/// What is done with the field that begins at `at`, and where its tag ends.
+#[inline(always)]
+fn entry_at<'t>(event: Padded, table: &'t Table, (at, end): (usize, usize)) -> Read<&'t Entry> {
+    let (first, second) = (event.byte(at), event.byte(at + 1));
+    if first < 0x80 {
+        return Some((table.entry(u32::from(first)), at + 1));
+    }
+    let (tag, at) = if second < 0x80 {
+        (u32::from(first & 0x7f) | u32::from(second) << 7, at + 2)
+    } else {
+        long_tag(&event.text()[..end], at)?
+    };
+    Some((table.entry(tag), at))
+}
+
+/// As `run`; it may end behind the event.
+#[inline(always)]
+fn run_of(event: Padded, at: usize) -> Read<usize> {
+    let length = event.byte(at);
+    if length < 0x80 { Some((at + 1, at + 1 + usize::from(length))) } else { run(event.text(), at) }
 }
 
 /// Keeps where a field stands that is held.
