@@ -22,6 +22,8 @@ struct Kept {
 
 /// So often are the events of an input scanned: what was learned in the first round is used in the next.
 const ROUNDS: usize = 3;
+/// So many lines of an input are scanned by a scan that knows nothing as well, whose memory takes long to make.
+const ALONE_MAX: usize = 4;
 
 thread_local! {
     static PROGRAM: Program = Program::link(&made::paths_of_all_kinds()).unwrap();
@@ -35,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
         let mut ways: Vec<(Dispatch, Kept)> = available.map(|way| (way, Kept::default())).collect();
         for round in 0..ROUNDS {
             let mut start = 0;
-            for line in data.split(|byte| *byte == b'\n') {
+            for (number, line) in data.split(|byte| *byte == b'\n').enumerate() {
                 // Behind the line stands what follows it in the batch, or zeros.
                 let followed = exact(line, &data[start..]);
                 start += line.len() + 1;
@@ -45,7 +47,7 @@ fuzz_target!(|data: &[u8]| {
                 for (way, kept) in &mut ways {
                     for behind in [&followed, &alone] {
                         scanned(program, *way, kept, line, behind, &expected);
-                        if round == 0 {
+                        if round == 0 && number < ALONE_MAX {
                             scanned(program, *way, &mut Kept::default(), line, behind, &expected);
                         }
                     }
