@@ -238,26 +238,10 @@ impl<'b> Pen<'b> {
     /// become a bracket.
     #[inline(always)]
     pub fn repeat_parts(&mut self, start: usize, end: usize) {
-        assert!(start <= end && end <= self.at);
-        let bytes = end - start;
-        self.room(bytes);
-        // SAFETY: the source ends where the target begins, or before, and there is room for the target. The last step reads less
-        // than a step behind the source and writes as much behind the target: that is within the slack, and is not counted. If
-        // there is nothing to copy, the comma goes into the slack too.
-        unsafe {
-            let (from, to) = (self.base.add(start), self.base.add(self.at));
-            if bytes <= STEPPED_MAX {
-                let mut done = 0;
-                while done < bytes {
-                    std::ptr::copy(from.add(done), to.add(done), STEP);
-                    done += STEP;
-                }
-            } else {
-                std::ptr::copy_nonoverlapping(from, to, bytes);
-            }
-            *to = b',';
-        }
-        self.at += bytes;
+        let first = self.at;
+        self.repeat(start, end);
+        // SAFETY: what was appended begins there; if that is nothing, the comma goes into the slack and is not counted.
+        unsafe { *self.base.add(first) = b',' };
     }
 
     /// Appends the decimal digits.
