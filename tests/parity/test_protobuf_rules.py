@@ -94,7 +94,7 @@ def agree_written(chance, rules, stored, payloads, functions=None):
 def check(rules, seed):
     chance = seeded_random(seed)
     descriptor = wire_messages.draw_descriptor(chance)
-    payloads = [wire_messages.damaged(chance, wire_messages.draw_payload(chance, descriptor)) for _ in range(8)]
+    payloads = wire_messages.draw_payloads(chance, descriptor, 8)
     agree(rules, wire_messages.stored_bytes(descriptor), payloads)
     agree_written(chance, rules, wire_messages.stored_bytes(descriptor), payloads)
 
@@ -118,7 +118,7 @@ def test_fields_that_are_read_as_what_they_are(block):
         chance = seeded_random(seed)
         descriptor = wire_messages.draw_descriptor(chance)
         rules = draw_rules(chance, descriptor)
-        payloads = [wire_messages.damaged(chance, wire_messages.draw_payload(chance, descriptor)) for _ in range(8)]
+        payloads = wire_messages.draw_payloads(chance, descriptor, 8)
         agree(rules, wire_messages.stored_bytes(descriptor), payloads)
         agree_written(chance, rules, wire_messages.stored_bytes(descriptor), payloads)
 

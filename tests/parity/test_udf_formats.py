@@ -83,7 +83,7 @@ def payload_of(delimited):
 def test_generated_rules_over_messages(functions, rules, seed):
     chance = seeded_random(seed)
     drawn = wire_messages.draw_descriptor(chance)
-    payloads = [wire_messages.damaged(chance, wire_messages.draw_payload(chance, drawn)) for _ in range(6)]
+    payloads = wire_messages.draw_payloads(chance, drawn, 6)
     held(rules, wire_messages.stored_bytes(drawn), payloads, functions, seed)
 
 

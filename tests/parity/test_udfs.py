@@ -40,7 +40,7 @@ def test_generated_rules_with_functions(functions, rules, events):
 def test_messages_give_what_their_json_gives(functions, rules, seed):
     chance = seeded_random(seed)
     descriptor = wire_messages.draw_descriptor(chance)
-    payloads = [wire_messages.damaged(chance, wire_messages.draw_payload(chance, descriptor)) for _ in range(6)]
+    payloads = wire_messages.draw_payloads(chance, descriptor, 6)
     stored, batch = wire_messages.stored_bytes(descriptor), wire_messages.delimited(*payloads)
     lines, *_ = Protobuf(stored).decode(batch)
     expected = Program(rules, functions).run(lines.split(b"\n")[:-1])

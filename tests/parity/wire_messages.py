@@ -172,6 +172,11 @@ def damaged(chance: Random, payload: bytes) -> bytes:
     return payload[:at] + chance.choice([b"", b"\x00", b"\xff", b"\x80", b"\x0b", b"\xc3"]) + payload[at + lost :]
 
 
+def draw_payloads(chance: Random, stored: dict[str, Any], count: int) -> list[bytes]:
+    """Messages of the first kind, of which some are damaged."""
+    return [damaged(chance, draw_payload(chance, stored)) for _ in range(count)]
+
+
 NATURAL = dict.fromkeys(WHOLE, "BIGINT") | {"double": "DOUBLE", "float": "DOUBLE", "bool": "BOOLEAN", "message": "JSON"}
 
 
