@@ -1,0 +1,71 @@
+"""What the log asks of a place that keeps objects: a directory, an object store, HDFS. Everything else is decided above it.
+
+Names are paths of `/`-separated parts. An object is put once, under a name that was free, and is whole or not there at all. A
+storage with ``appends`` also lets one writer make the object longer; the others hold each object as it was put.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from headwater.core.errors import LogError, LogUnavailable
+
+
+class StorageUnavailable(LogUnavailable):
+    """The storage did not answer, or failed. What was asked of it may have been done, may be done later, or never."""
+
+    code = "storage_unavailable"
+
+
+class StorageFull(StorageUnavailable):
+    """No space, or no quota. A put left nothing. An append may have left bytes from ``at`` on, none before."""
+
+    code = "storage_full"
+
+
+class ObjectMissing(LogError):
+    """There is no object of that name."""
+
+    code = "object_missing"
+
+
+class Storage(Protocol):
+    """One site's objects. Every method blocks, is safe to call from several threads, and raises StorageUnavailable.
+
+    What one call did is seen by every call that begins after it returned, from any process (linearizable). ``name`` stands in
+    messages and never holds a secret.
+    """
+
+    name: str
+    appends: bool
+
+    def put(self, name: str, data: bytes, sync: bool = True) -> bool:
+        """Keeps the object if the name is free: True, and it is durable (unless not ``sync``). False: the name is taken.
+
+        Whole or not at all, whenever the machine stops. Raises StorageFull: nothing was kept; StorageUnavailable: unknown.
+        """
+        ...
+
+    def append(self, name: str, at: int, data: bytes, sync: bool = True) -> None:
+        """Cuts an object to ``at`` bytes (it has as many or more) and writes the data behind them.
+
+        All of the object is durable on return (unless not ``sync``); with no data that is all it does. Only where ``appends``.
+        After a failure the object is not to be appended to again by this process: the system may have dropped the bytes and call
+        the next sync a success. Raises StorageFull, StorageUnavailable, ObjectMissing.
+        """
+        ...
+
+    def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """At most ``length`` bytes from ``start`` on; fewer at the end only (none at or past it). Raises ObjectMissing."""
+        ...
+
+    def list(self, directory: str, after: str = "") -> list[str]:
+        """What lies directly in a directory, sorted, from behind ``after`` on; directories end with ``/``.
+
+        ``directory`` is ``""`` for the top, and has no ``/`` at its end otherwise. Nothing where there is no such directory.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Removes an object; one that is not there is fine."""
+        ...
