@@ -80,7 +80,7 @@ def keep_torn_tail(files, name, directory, started, found) -> Shard:
     """In place of `open_shard`: takes the end of the file for the end of the log."""
     shard = recovery.open_shard(files, name, directory, started, found)
     if shard.segments:
-        fd = files.open(shard.segments[-1].path)
+        fd = files.open(Path(shard.segments[-1].place))
         shard.segments[-1].end = files.size(fd)
         files.close(fd)
     return shard

@@ -40,7 +40,7 @@ class LocalLog:
         self._segment_bytes_max = segment_bytes_max
         self._shards: dict[str, Shard] = {}
         self._writers: dict[str, LocalWriter] = {}
-        self._indexed: OrderedDict[Path, Segment] = OrderedDict()
+        self._indexed: OrderedDict[str, Segment] = OrderedDict()
         self._indexing = threading.Lock()
         self._appended = threading.Condition()
         self._appends = 0
@@ -146,20 +146,20 @@ class LocalLog:
         with self.lock:
             start = index.floor(topic, partition, offset)
         if start is None:
-            raise CorruptLog(f"{segment.path}: byte {segment.start}: {topic}/{partition} {offset} is not in this segment")
+            raise CorruptLog(f"{segment.place}: byte {segment.start}: {topic}/{partition} {offset} is not in this segment")
         try:
             data, next_offset = self._read(segment, start, segment_end, topic, partition, offset, bytes_max)
         except (ValueError, NotImplementedError) as e:
-            raise CorruptLog(f"{segment.path}: {e}") from None
+            raise CorruptLog(f"{segment.place}: {e}") from None
         if next_offset == offset:
-            raise CorruptLog(f"{segment.path}: byte {start}: {topic}/{partition} {offset} is not found from here on")
+            raise CorruptLog(f"{segment.place}: byte {start}: {topic}/{partition} {offset} is not found from here on")
         return Fetch(data=data, first_offset=offset, next_offset=next_offset)
 
     def _read(
         self, segment: Segment, start: int, end: int, topic: str, partition: int, offset: int, bytes_max: int
     ) -> tuple[bytes, int]:
         parts: list[tuple[_Range, bytes, int]] = []
-        fd = self.files.open(segment.path)
+        fd = self.files.open(Path(segment.place))
         try:
             position, need, raw, first_found = start, 0, 0, start
             while position < end and raw < bytes_max and position - first_found <= FETCH_BYTES_MAX:
@@ -188,9 +188,9 @@ class LocalLog:
             index = segment.index
             if index is None:
                 index = segment.index = index_closed(self.files, segment)
-            if segment.path in self._indexed:
-                self._indexed.move_to_end(segment.path)
-        if segment.path not in self._indexed and not self._grows(segment):
+            if segment.place in self._indexed:
+                self._indexed.move_to_end(segment.place)
+        if segment.place not in self._indexed and not self._grows(segment):
             self.indexed(segment)
         return index
 
@@ -203,7 +203,7 @@ class LocalLog:
         if segment is None or segment.index is None:
             return
         with self._indexing:
-            self._indexed[segment.path] = segment
+            self._indexed[segment.place] = segment
             while len(self._indexed) > INDEXED_SEGMENTS_MAX:
                 _, oldest = self._indexed.popitem(last=False)
                 oldest.index = None

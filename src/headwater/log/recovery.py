@@ -37,7 +37,15 @@ class Shard:
 class _Descriptor:
     def __init__(self, files: Files, path: Path) -> None:
         self._files = files
+        self._path = path
         self.fd = files.open(path)
+        self.size = files.size(self.fd)
+
+    def reader(self, size: int | None = None) -> SegmentReader:
+        return SegmentReader(self._read, str(self._path), self.size if size is None else size)
+
+    def _read(self, at: int, length: int | None) -> bytes:
+        return self._files.pread(self.fd, max(self.size - at, 0) if length is None else length, at)
 
     def close(self) -> None:
         self._files.close(self.fd)
@@ -74,7 +82,7 @@ def _last_segment(files: Files, shard: Shard, numbers: list[int]) -> Segment | N
     for number in reversed(numbers):
         path = segment_path(shard.directory, number)
         with closing(_Descriptor(files, path)) as file:
-            reader = SegmentReader(files, file.fd, path)
+            reader = file.reader()
             try:
                 return _checked(shard, number, reader.header())
             except Torn as e:
@@ -87,7 +95,7 @@ def _last_segment(files: Files, shard: Shard, numbers: list[int]) -> Segment | N
 def _checked(shard: Shard, number: int, segment: Segment) -> Segment:
     header = segment.header
     if (header.shard, header.number) != (shard.name, number):
-        raise CorruptLog(f"{segment.path}: byte 0: this is segment {header.number} of shard {header.shard}")
+        raise CorruptLog(f"{segment.place}: byte 0: this is segment {header.number} of shard {header.shard}")
     return segment
 
 
@@ -98,23 +106,24 @@ def _before(files: Files, shard: Shard, last: Segment) -> list[Segment]:
         path = segment_path(shard.directory, after.header.previous)
         try:
             with closing(_Descriptor(files, path)) as file:
-                reader = SegmentReader(files, file.fd, path)
+                reader = file.reader()
                 segment = _checked(shard, after.header.previous, reader.header())
+                size = file.size
         except FileNotFoundError:
-            raise CorruptLog(f"{path}: there is no such file, but {after.path.name} follows it") from None
+            raise CorruptLog(f"{path}: there is no such file, but {Path(after.place).name} follows it") from None
         except Torn as e:
             raise CorruptLog(f"{path}: byte {e.at}: {e}") from None
         segment.end, segment.chain = after.header.previous_end, after.header.previous_chain
-        if reader.size < segment.end:
-            raise CorruptLog(f"{path}: byte {reader.size}: the file ends here; it was durable up to byte {segment.end}")
+        if size < segment.end:
+            raise CorruptLog(f"{path}: byte {size}: the file ends here; it was durable up to byte {segment.end}")
         segments.append(segment)
         after = segment
     return segments[::-1]
 
 
 def _read_last(files: Files, shard: Shard, last: Segment, found: Callable[[Group], None]) -> None:
-    with closing(_Descriptor(files, last.path)) as file:
-        reader = SegmentReader(files, file.fd, last.path)
+    with closing(_Descriptor(files, Path(last.place))) as file:
+        reader = file.reader()
         last.index = Index()
         pending: Group | None = None
         shard.next_group = last.group
@@ -147,7 +156,7 @@ def _check_torn(reader: SegmentReader, segment: Segment, torn: Torn, group: int)
     """Raises CorruptLog where a later group is there: it was written after this one was durable, so this one is damaged."""
     later = reader.later_frame(torn.at, group + 1)
     if later is not None:
-        raise CorruptLog(f"{segment.path}: byte {torn.at}: {torn}; a later group follows at byte {later}") from None
+        raise CorruptLog(f"{segment.place}: byte {torn.at}: {torn}; a later group follows at byte {later}") from None
 
 
 def add_to_index(segment: Segment, group: Group) -> None:
@@ -161,8 +170,8 @@ def add_to_index(segment: Segment, group: Group) -> None:
 def index_closed(files: Files, segment: Segment) -> Index:
     """Makes the index of a segment that does not grow any more. Raises CorruptLog."""
     index = Index()
-    with closing(_Descriptor(files, segment.path)) as file:
-        reader = SegmentReader(files, file.fd, segment.path, segment.end)
+    with closing(_Descriptor(files, Path(segment.place))) as file:
+        reader = file.reader(segment.end)
         chain = segment.start_chain
         try:
             for group in reader.groups(segment):
@@ -171,7 +180,7 @@ def index_closed(files: Files, segment: Segment) -> Index:
                     for topic, partition, first_offset, _ in directory:
                         index.add(topic, partition, first_offset, position)
         except Torn as e:
-            raise CorruptLog(f"{segment.path}: byte {e.at}: {e}") from None
+            raise CorruptLog(f"{segment.place}: byte {e.at}: {e}") from None
         if chain != segment.chain:
-            raise CorruptLog(f"{segment.path}: byte {segment.end}: the frames are not those that the next segment follows")
+            raise CorruptLog(f"{segment.place}: byte {segment.end}: the frames are not those that the next segment follows")
     return index

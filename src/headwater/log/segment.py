@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -14,7 +13,6 @@ import msgspec
 from headwater.core.errors import CorruptLog
 from headwater.core.limits import INDEX_INTERVAL_BYTES
 from headwater.kernel import block_directory, check_block, checksum, encode_frame, find_later_frame, read_frame
-from headwater.log.files import Files
 from headwater.log.interface import Commit
 
 SEGMENT, BLOCK, MARK = 0, 1, 2
@@ -25,7 +23,8 @@ class SegmentHeader(msgspec.Struct, frozen=True):
     """The first frame of a segment: what came before it, so that it can be read without what came before it.
 
     ``previous`` is the segment that it follows, valid up to byte ``previous_end``, with the chain ``previous_chain``, and no
-    further.
+    further. ``ends``, ``commits`` and ``state`` are all that the shard held then where it is a ``checkpoint``, and empty where it
+    is not; ``checkpoint_before`` is the last segment before it that is one. A ``fence`` holds nothing and comes before nothing.
     """
 
     shard: str
@@ -36,6 +35,11 @@ class SegmentHeader(msgspec.Struct, frozen=True):
     ends: list[tuple[str, int, int]]
     commits: tuple[Commit, ...]
     state: tuple[tuple[str, bytes], ...]
+    epoch: int = 0
+    writer: str = ""
+    fence: bool = False
+    checkpoint: bool = True
+    checkpoint_before: int | None = None
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -106,8 +110,8 @@ class Index:
 class Segment:
     """A segment in use: all of it up to ``end`` is durable and may be read; ``chain`` is the chain there."""
 
-    def __init__(self, path: Path, header: SegmentHeader, group: int, start: int, chain: int) -> None:
-        self.path = path
+    def __init__(self, place: str, header: SegmentHeader, group: int, start: int, chain: int) -> None:
+        self.place = place
         self.header = header
         self.group = group
         self.start = start
@@ -126,39 +130,52 @@ class Torn(Exception):
         self.at = at
 
 
-class SegmentReader:
-    """Reads the frames of one segment file in order. The caller closes the descriptor."""
+Read = Callable[[int, int | None], bytes]
+"""Bytes from a position on, at most so many (None: to the end); fewer at the end only."""
 
-    def __init__(self, files: Files, fd: int, path: Path, size: int | None = None) -> None:
-        self._files = files
-        self._fd = fd
-        self._path = path
+
+class SegmentReader:
+    """Reads the frames of one segment in order, up to ``size`` or to the end; ``place`` stands in messages."""
+
+    def __init__(self, read: Read, place: str, size: int | None = None) -> None:
+        self._read = read
+        self._place = place
         self._window = b""
         self._at = 0
-        self.size = files.size(fd) if size is None else size
+        self._size = size
+
+    def _has(self, at: int, need: int) -> bool:
+        """Whether so many bytes follow; they are in the window then."""
+        if self._size is not None and at + need > self._size:
+            return False
+        if at < self._at or at + need > self._at + len(self._window):
+            self._window, self._at = self._read(at, max(need, _WINDOW_BYTES)), at
+        return len(self._window) - (at - self._at) >= need
 
     def frame(self, at: int) -> tuple[int, int, int, int, bytes]:
         """(kind, group, checksum, end of the frame, header) of the frame at ``at``. Raises Torn, or CorruptLog by name."""
         need = 1
         while True:
-            if at < self._at or at + need > self._at + len(self._window):
-                if at + need > self.size:
-                    raise Torn(at, f"the file ends at byte {self.size}, inside a frame")
-                self._window, self._at = self._files.pread(self._fd, max(need, _WINDOW_BYTES), at), at
+            if not self._has(at, need):
+                raise self._cut_off(at)
             try:
                 found = read_frame(self._window, at - self._at, at)
             except NotImplementedError as e:
-                raise CorruptLog(f"{self._path}: {e}") from None
+                raise CorruptLog(f"{self._place}: {e}") from None
             except ValueError as e:
                 raise Torn(at, str(e)) from None
             if isinstance(found, int):
                 if found <= need:
-                    raise Torn(at, f"the file ends at byte {self.size}, inside a frame")
+                    raise self._cut_off(at)
                 need = found
                 continue
             kind, group, header_length, body_length, crc = found
             header = self._window[at - self._at : at - self._at + header_length]
             return kind, group, crc, at + header_length + body_length, header
+
+    def _cut_off(self, at: int) -> Torn:
+        end = self._size if self._size is not None else self._at + len(self._window)
+        return Torn(at, f"the segment ends at byte {end}, inside a frame")
 
     def header(self) -> Segment:
         """The segment by its first frame. Raises Torn where there is none."""
@@ -166,12 +183,12 @@ class SegmentReader:
         if kind != SEGMENT:
             raise Torn(0, f"the file begins with a frame of kind {kind}, not with a segment header")
         content = self._decode(0, header, SegmentHeader)
-        return Segment(self._path, content, group, end, link(content.previous_chain, crc))
+        return Segment(self._place, content, group, end, link(content.previous_chain, crc))
 
     def groups(self, segment: Segment) -> Iterator[Group]:
         """The groups of the segment in order. Raises Torn at the start of the first that is not whole."""
         at, number, chain = segment.start, segment.group, segment.start_chain
-        while at < self.size:
+        while self._has(at, 1):
             group = self._group(at, number, chain)
             yield group
             at, number, chain = group.end, group.number + 1, group.chain
@@ -200,24 +217,24 @@ class SegmentReader:
         try:
             return block_directory(header, at)
         except ValueError as e:
-            raise CorruptLog(f"{self._path}: {e}") from None
+            raise CorruptLog(f"{self._place}: {e}") from None
 
     def _decode(self, at: int, header: bytes, kind: type[_Content]) -> _Content:
         try:
             return msgspec.msgpack.decode(header[32:], type=kind)
         except msgspec.DecodeError as e:
-            raise CorruptLog(f"{self._path}: byte {at}: an intact frame holds no {kind.__name__}: {e}") from None
+            raise CorruptLog(f"{self._place}: byte {at}: an intact frame holds no {kind.__name__}: {e}") from None
 
     def check_bodies(self, group: Group) -> None:
         """Raises Torn where a byte of the group's records is not what was written."""
         for position, length, _ in group.blocks:
             try:
-                check_block(self._files.pread(self._fd, length, position), position)
+                check_block(self._read(position, length), position)
             except ValueError as e:
                 raise Torn(group.start, str(e)) from None
 
     def later_frame(self, at: int, group: int) -> int | None:
         """Where after ``at`` a valid frame of ``group`` or a later one begins."""
-        rest = self._files.pread(self._fd, self.size - at, at)
+        rest = self._read(at, None if self._size is None else self._size - at)
         found = find_later_frame(rest, 1, group)
         return None if found is None else at + found

@@ -168,7 +168,7 @@ class LocalWriter:
             sound = True
         except OSError as e:
             sound = not written and e.errno in _FULL and self._cut(segment, fd)
-            raise LogUnavailable(f"{segment.path}: {len(data)} bytes at byte {segment.end}: {e.strerror or e}") from e
+            raise LogUnavailable(f"{segment.place}: {len(data)} bytes at byte {segment.end}: {e.strerror or e}") from e
         finally:
             if not sound:
                 self._seal()
@@ -230,7 +230,7 @@ class LocalWriter:
             fd = self._create(path, data)
         except OSError as e:
             raise LogUnavailable(f"{path}: a new segment cannot be made: {e.strerror or e}") from e
-        segment = Segment(path, header, shard.next_group, len(data), link(header.previous_chain, frame_checksum(data)))
+        segment = Segment(str(path), header, shard.next_group, len(data), link(header.previous_chain, frame_checksum(data)))
         segment.index = Index()
         with self._log.lock:
             shard.segments.append(segment)
