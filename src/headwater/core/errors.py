@@ -63,6 +63,18 @@ class LogUnavailable(LogError):
     retryable = True
 
 
+class Overtaken(LogError):
+    """Another process writes the shard now. Whether it kept what was being appended is not known: open the shard and look."""
+
+    code = "shard_overtaken"
+
+
+class AppendInDoubt(LogError):
+    """An append was neither acknowledged nor refused: too few sites answered. The writer is done for: open the shard and look."""
+
+    code = "append_in_doubt"
+
+
 class CorruptLog(LogError):
     """Bytes in the log fail their checksum or break an invariant."""
 

@@ -29,6 +29,15 @@ APPEND_WAIT_S_MAX = 1.0
 APPEND_GATHER_BYTES_MAX = 1024 * 1024
 # A segment of this size is closed and the next one begun.
 SEGMENT_BYTES_MAX = 256 * 1024 * 1024
+# A storage that does not answer within this counts as silent; a site that is silent for so long leaves its shards' members.
+STORAGE_TIMEOUT_S = 5.0
+SITE_LOST_S = 10.0
+# How long an append waits for silent sites before nobody can say any more whether it is kept.
+APPEND_DOUBT_S = 30.0
+# Claims of a shard that others snatched away, before the opener gives up.
+CLAIM_TRIES_MAX = 12
+# Segments of one group each (object storage) between two whose header has all that the shard holds.
+CHECKPOINT_SEGMENTS = 64
 # A read looks through at most so many bytes of a segment for records after the first.
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 # Index of a segment: one entry per partition and so many bytes of the file, for at most so many closed segments at once.

@@ -2,6 +2,9 @@
 
 A site keeps the first bytes that it gets under a number, for ever. So at most one value of a number is ever at a majority of the
 sites; it *holds* then. Where the votes of a number split, it stays without a value, and the next number is tried.
+
+A site that was erased has forgotten what it voted for. So a site has a vote only while it keeps the object `voter`, which it gets
+with the first entry, or again with a copy of all the others' entries.
 """
 
 from __future__ import annotations
@@ -62,13 +65,46 @@ class Ledger:
             f"{self.majority} are needed"
         )
 
+    def admit(self) -> None:
+        """Gives sites without a vote what they lack to have one. Raises StorageUnavailable where no majority answers."""
+        seen = self._ask(lambda site: (self._is_voter(site), numbers_in(site, self._directory)))
+        answered = [(site, *answer) for site, answer in zip(self._sites, seen, strict=True) if isinstance(answer, tuple)]
+        self._check_majority(seen)
+        lacking = [site for site, voter, _ in answered if not voter]
+        if not lacking:
+            return
+        if any(numbers for _, _, numbers in answered) and len(answered) - len(lacking) < self.majority:
+            raise StorageUnavailable(
+                f"{self._directory}: {len(lacking)} of {len(self._sites)} sites have forgotten what they agreed to, and "
+                f"{len(answered) - len(lacking)} remember and answer; {self.majority} are needed"
+            )
+        entries = self.entries() if len(lacking) < len(answered) else []
+        for site in lacking:
+            try:
+                for entry in entries:
+                    site.put(object_name(self._directory, entry.number), entry.data)
+                site.put(f"{self._directory}/voter", b"")
+            except StorageUnavailable:
+                continue
+
+    def _is_voter(self, site: Storage) -> bool:
+        try:
+            site.get(f"{self._directory}/voter")
+        except ObjectMissing:
+            return False
+        return True
+
+    def _check_voter(self, site: Storage) -> None:
+        if not self._is_voter(site):
+            raise StorageUnavailable(f"{site.name}: {self._directory}: it was erased, and has no vote")
+
     def entries(self, after: int = -1) -> list[Entry]:
         """Every value behind a number that holds or may hold, in order of numbers.
 
         Numbers for which sites are still free are filled with the value that has most votes, so that what is unknown depends
         on the sites that did not answer alone. Raises StorageUnavailable where no majority answers.
         """
-        listed = self._ask(lambda site: numbers_in(site, self._directory, after))
+        listed = self._ask(lambda site: self._numbers(site, after))
         self._check_majority(listed)
         numbers = sorted({number for numbers in listed if isinstance(numbers, list) for number in numbers})
         return [entry for number in numbers for entry in self._resolve(number)]
@@ -94,12 +130,18 @@ class Ledger:
                 found.append(Entry(number, value, False))
         return found
 
+    def _numbers(self, site: Storage, after: int) -> list[int]:
+        self._check_voter(site)
+        return numbers_in(site, self._directory, after)
+
     def _vote(self, site: Storage, number: int, data: bytes) -> bytes:
         """What the site keeps under the number, once it was offered these bytes."""
+        self._check_voter(site)
         name = object_name(self._directory, number)
         return data if site.put(name, data) else site.get(name)
 
     def _get(self, site: Storage, number: int) -> bytes | None:
+        self._check_voter(site)
         try:
             return site.get(object_name(self._directory, number))
         except ObjectMissing:

@@ -15,16 +15,27 @@ _HEADER = struct.Struct("<4sB3xIQ")
 _CHECKED_FROM = 12
 
 
+class Member(msgspec.Struct, frozen=True):
+    """A site that backs acknowledgements. It holds the object `<shard>/member/<admission>`; one that does not was erased."""
+
+    site: str
+    admission: str
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """An entry of a shard's ledger. Its number is the epoch of ``writer``, an id made anew each time a shard is opened.
 
-    ``sites`` are the names of those that must have a group before it is acknowledged. ``host`` tells people where the writer is.
+    ``members`` must all have a group before it is acknowledged. ``host`` tells people where the writer is.
     """
 
     shard: str
     writer: str
-    sites: tuple[str, ...]
+    members: tuple[Member, ...]
     host: str = ""
+
+    def admission(self, site: str) -> str | None:
+        """Under which admission a site is a member; None where it is none."""
+        return next((member.admission for member in self.members if member.site == site), None)
 
 
 def encode_manifest(manifest: Manifest, number: int) -> bytes:

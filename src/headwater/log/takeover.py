@@ -1,0 +1,207 @@
+"""Opening a shard for writing: a claim that holds, fences, and what of the shard counts. See decision 0015 for why it is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from headwater.core.errors import CorruptLog, Overtaken
+from headwater.core.limits import CLAIM_TRIES_MAX, STORAGE_TIMEOUT_S
+from headwater.log.history import segment_directory
+from headwater.log.ledger import Entry, Ledger, numbers_in, object_name
+from headwater.log.manifest import Manifest, Member, decode_manifest, encode_manifest
+from headwater.log.restore import Counted, restore
+from headwater.log.runtime import Runtime
+from headwater.log.segment import SegmentHeader, SegmentReader, Torn, encode_header
+from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
+
+T = TypeVar("T")
+
+
+class Sites(NamedTuple):
+    """Where a shard lies. ``witnesses`` take part in claims and hold no records. Names are all different."""
+
+    storages: tuple[Storage, ...]
+    witnesses: tuple[Storage, ...] = ()
+
+
+class Claim(NamedTuple):
+    """A shard that is this process's to write. ``members`` are the sites that must have a group before it is acknowledged.
+
+    The next segment is ``next_number``, and follows the last of ``counted`` (what counts since the last checkpoint).
+    """
+
+    shard: str
+    epoch: int
+    manifest: Manifest
+    members: tuple[Storage, ...]
+    counted: tuple[Counted, ...]
+    next_number: int
+    next_group: int
+
+
+def ledger_of(shard: str, sites: Sites, runtime: Runtime) -> Ledger:
+    """The ledger with a shard's manifests."""
+    return Ledger((*sites.storages, *sites.witnesses), f"{shard}/manifest", runtime, STORAGE_TIMEOUT_S)
+
+
+def member_name(shard: str, admission: str) -> str:
+    """The object that shows that a site still is what was admitted."""
+    return f"{shard}/member/{admission}"
+
+
+def is_member(site: Storage, manifest: Manifest) -> bool:
+    """Whether a site backs acknowledgements and still has what it was admitted with: an erased one would say that nothing was."""
+    admission = manifest.admission(site.name)
+    if admission is None:
+        return False
+    try:
+        site.get(member_name(manifest.shard, admission))
+    except (ObjectMissing, StorageUnavailable):
+        return False
+    return True
+
+
+def each(runtime: Runtime, sites: Sequence[Storage], what: Callable[[Storage], T]) -> dict[Storage, T]:
+    """What each of the sites gave that answered, all asked at the same time. Raises any error but StorageUnavailable."""
+    answers: dict[Storage, T] = {}
+    for site, answer in zip(sites, runtime.together([partial(what, site) for site in sites], STORAGE_TIMEOUT_S), strict=True):
+        if not isinstance(answer, Exception):
+            answers[site] = answer
+        elif not isinstance(answer, StorageUnavailable):
+            raise answer
+    return answers
+
+
+def take_over(shard: str, sites: Sites, runtime: Runtime, writer: str, host: str = "") -> Claim:
+    """Makes this process the shard's writer; whoever was it before acknowledges nothing more.
+
+    Raises StorageUnavailable where too few sites answer, Overtaken where others claim it again and again, CorruptLog.
+    """
+    opening = _Opening(shard, sites, runtime, writer, host)
+    number, manifest, earlier = opening.claim()
+    fence, trusted = opening.fence(number, earlier or [manifest])
+    # Whoever claimed after us shuts us out; who claimed before and was slower must not come after.
+    opening.check_last(number)
+    counted, whole = restore(shard, trusted)
+    if not whole:
+        raise StorageUnavailable(f"shard {shard}: no site that has all that was acknowledged answers any more")
+    if len(whole) < len(manifest.members):
+        number, manifest = opening.narrow(number, manifest, whole)
+    segment, groups = (counted[-1].segment, counted[-1].groups) if counted else (None, ())
+    next_group = groups[-1].number + 1 if groups else segment.group if segment else 0
+    return Claim(shard, number, manifest, whole, counted, fence + 1, next_group)
+
+
+class _Opening:
+    def __init__(self, shard: str, sites: Sites, runtime: Runtime, writer: str, host: str) -> None:
+        self._shard = shard
+        self._sites = sites
+        self._runtime = runtime
+        self._writer = writer
+        self._host = host
+        self._ledger = ledger_of(shard, sites, runtime)
+        self._directory = segment_directory(shard)
+
+    def claim(self) -> tuple[int, Manifest, list[Manifest]]:
+        """Number and manifest that make this process the writer, and the manifests that may have been in force before."""
+        self._ledger.admit()
+        for attempt in range(CLAIM_TRIES_MAX):
+            if attempt:
+                self._runtime.sleep(self._runtime.random() * 0.05 * 2**attempt)
+            entries = self._ledger.entries()
+            held = max((at for at, entry in enumerate(entries) if entry.holds), default=None)
+            earlier = [self._decoded(entry) for entry in entries[held or 0 :]]
+            number = entries[-1].number + 1 if entries else 0
+            members = earlier[0].members if held is not None else self._admit_all()
+            manifest = Manifest(self._shard, self._writer, members, self._host)
+            if self._ledger.propose(number, encode_manifest(manifest, number)):
+                return number, manifest, earlier
+        raise self._overtaken([])
+
+    def _decoded(self, entry: Entry) -> Manifest:
+        return decode_manifest(entry.data, entry.number, object_name(f"{self._shard}/manifest", entry.number))
+
+    def _admit_all(self) -> tuple[Member, ...]:
+        """The members of a new shard: every site that answers."""
+        admitted = each(self._runtime, self._sites.storages, lambda site: site.put(member_name(self._shard, self._writer), b""))
+        return tuple(Member(site.name, self._writer) for site in admitted)
+
+    def _overtaken(self, entries: list[Entry]) -> Overtaken:
+        last = self._decoded(entries[-1]) if entries else None
+        by = (last.host or last.writer) if last else "others, again and again"
+        return Overtaken(f"shard {self._shard} was taken over by {by}; a shard has one writer at a time")
+
+    def fence(self, epoch: int, earlier: list[Manifest]) -> tuple[int, list[Storage]]:
+        """The number that shuts earlier writers out, and the members that took it and have all that was acknowledged."""
+        for _ in range(CLAIM_TRIES_MAX):
+            trusted = each(self._runtime, self._sites.storages, lambda site: any(is_member(site, m) for m in earlier))
+            listed = each(self._runtime, [site for site, is_one in trusted.items() if is_one], self._numbers)
+            self._check_reach(earlier, list(listed))
+            number = 1 + max((numbers[-1] for numbers in listed.values() if numbers), default=-1)
+            if not self._level(epoch, number, listed):
+                continue
+            took = each(self._runtime, list(listed), partial(self._put_fence, number, self._fence_data(epoch, number)))
+            if all(took.values()) and len(took) == len(listed):
+                return number, list(took)
+            # An earlier writer was as fast, so that its segment may count and the fence belongs behind it; or a site fell silent.
+        raise self._overtaken([])
+
+    def _numbers(self, site: Storage) -> list[int]:
+        return numbers_in(site, self._directory)
+
+    def _level(self, epoch: int, fence: int, listed: dict[Storage, list[int]]) -> bool:
+        """Fills what a site lacks of the numbers before the fence: an earlier writer could still put its segment there.
+
+        With that segment where another site has it, else with a fence. Whether all of it was there to be had.
+        """
+        for site, numbers in listed.items():
+            for number in range(numbers[-1] + 1 if numbers else 0, fence):
+                name = object_name(self._directory, number)
+                holders = [other for other, found in listed.items() if number in found]
+                try:
+                    offers = [holder.get(name) for holder in holders]
+                    site.put(name, next((o for o in offers if not _is_fence(o)), self._fence_data(epoch, number)))
+                except (StorageUnavailable, ObjectMissing):
+                    return False
+        return True
+
+    def _check_reach(self, earlier: list[Manifest], trusted: Sequence[Storage]) -> None:
+        """Raises StorageUnavailable unless, of each manifest's members, one is there and has all that was acknowledged."""
+        names = {site.name for site in trusted}
+        for manifest in earlier:
+            members = [member.site for member in manifest.members]
+            if not names.intersection(members):
+                raise StorageUnavailable(
+                    f"shard {self._shard}: no site that has all that was acknowledged answers; such are {', '.join(members)}"
+                )
+
+    def _put_fence(self, number: int, data: bytes, site: Storage) -> bool:
+        name = object_name(self._directory, number)
+        return site.put(name, data) or site.get(name) == data
+
+    def _fence_data(self, epoch: int, number: int) -> bytes:
+        nothing = SegmentHeader(self._shard, number, None, 0, 0, [], (), (), epoch, self._writer, fence=True, checkpoint=False)
+        return encode_header(nothing, 0)
+
+    def check_last(self, number: int) -> None:
+        """Raises Overtaken where somebody claimed the shard after that number."""
+        later = self._ledger.entries(number)
+        if later:
+            raise self._overtaken(later)
+
+    def narrow(self, number: int, manifest: Manifest, whole: Sequence[Storage]) -> tuple[int, Manifest]:
+        """Leaves only those sites members that have all that counts."""
+        names = {site.name for site in whole}
+        fewer = Manifest(self._shard, self._writer, tuple(m for m in manifest.members if m.site in names), self._host)
+        if not self._ledger.propose(number + 1, encode_manifest(fewer, number + 1)):
+            raise self._overtaken(self._ledger.entries(number))
+        return number + 1, fewer
+
+
+def _is_fence(data: bytes) -> bool:
+    try:
+        return SegmentReader(lambda at, length: data[at : None if length is None else at + length], "").header().header.fence
+    except (Torn, CorruptLog):
+        return False
