@@ -11,11 +11,12 @@ from headwater.core.limits import APPEND_DOUBT_S, CHECKPOINT_SEGMENTS, SEGMENT_B
 from headwater.log.history import segment_directory
 from headwater.log.interface import Commit
 from headwater.log.ledger import object_name
-from headwater.log.manifest import Manifest, encode_manifest
+from headwater.log.manifest import Manifest, Member, encode_manifest
+from headwater.log.readmission import copy_missing
 from headwater.log.runtime import Runtime
 from headwater.log.segment import Mark, Segment, SegmentHeader, encode_header, encode_mark, frame_checksum, link
 from headwater.log.storage import ObjectMissing, Storage, StorageFull, StorageUnavailable
-from headwater.log.takeover import Claim, Sites, ledger_of
+from headwater.log.takeover import Claim, Sites, ledger_of, member_name
 
 _RETRY_S = 0.05
 
@@ -193,6 +194,31 @@ class Committer:
         if self._runtime.now() - began >= APPEND_DOUBT_S:
             raise AppendInDoubt(f"shard {self.shard}: {', '.join(site.name for site in silent)} did not answer: {reason}")
         return silent
+
+    def readmit(self, site: Storage) -> int:
+        """Makes a site a member again once it has all that counts; how many segments it lacked. Appends wait meanwhile.
+
+        Call `copy_missing` with `sealed` before, while appends go on, so that little is left to do. Raises StorageUnavailable
+        where the site or a majority does not answer, Overtaken, CorruptLog.
+        """
+        copied = copy_missing(self.shard, self.members, site, self.sealed())
+        # The segment that grew is left: the site has it as it is now.
+        self.segment = None
+        ledger = ledger_of(self.shard, self._sites, self._runtime)
+        ledger.admit()
+        number = self._epoch + 1
+        member = Member(site.name, f"{self.manifest.writer}-{number}")
+        site.put(member_name(self.shard, member.admission), b"")
+        manifest = Manifest(self.shard, self.manifest.writer, (*self.manifest.members, member), self.manifest.host)
+        if not ledger.propose(number, encode_manifest(manifest, number)):
+            self._over = self._overtaken()
+            raise self._over
+        self._epoch, self.manifest, self.members = number, manifest, (*self.members, site)
+        return copied
+
+    def sealed(self) -> Segment | None:
+        """The last segment, as far as it is acknowledged now."""
+        return self._before
 
     def _overtaken(self) -> Overtaken:
         return Overtaken(f"shard {self.shard} was taken over by another process; a shard has one writer at a time")
