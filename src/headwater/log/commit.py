@@ -210,9 +210,16 @@ class Committer:
         member = Member(site.name, f"{self.manifest.writer}-{number}")
         site.put(member_name(self.shard, member.admission), b"")
         manifest = Manifest(self.shard, self.manifest.writer, (*self.manifest.members, member), self.manifest.host)
-        if not ledger.propose(number, encode_manifest(manifest, number)):
-            self._over = self._overtaken()
-            raise self._over
+        try:
+            if not ledger.propose(number, encode_manifest(manifest, number)):
+                raise self._overtaken()
+        except StorageUnavailable as e:
+            # It may hold: whoever opens the shard next may trust the site, which must therefore have all that is acknowledged.
+            self._over = AppendInDoubt(f"shard {self.shard}: whether {site.name} is a member again is not known: {e}")
+            raise self._over from e
+        except Overtaken as e:
+            self._over = e
+            raise
         self._epoch, self.manifest, self.members = number, manifest, (*self.members, site)
         return copied
 
