@@ -75,6 +75,24 @@ class AppendInDoubt(LogError):
     code = "append_in_doubt"
 
 
+class StorageUnavailable(LogUnavailable):
+    """The storage did not answer, or failed. What was asked of it may have been done, may be done later, or never."""
+
+    code = "storage_unavailable"
+
+
+class StorageFull(StorageUnavailable):
+    """No space, or no quota. A put left nothing. An append may have left bytes from ``at`` on, none before."""
+
+    code = "storage_full"
+
+
+class ObjectMissing(LogError):
+    """There is no object of that name."""
+
+    code = "object_missing"
+
+
 class CorruptLog(LogError):
     """Bytes in the log fail their checksum or break an invariant."""
 

@@ -44,6 +44,18 @@ FETCH_BYTES_MAX = 8 * 1024 * 1024
 INDEX_INTERVAL_BYTES = 64 * 1024
 INDEXED_SEGMENTS_MAX = 8
 
+# Storages of the log: a longer name, or a longer part of one between slashes, is refused.
+OBJECT_NAME_BYTES_MAX = 900
+OBJECT_NAME_PART_BYTES_MAX = 200
+# Files that a folder keeps open for appends; of more, those used longest ago are closed.
+STORAGE_OPEN_FILES_MAX = 256
+# Directories of a folder that are known to be durable; beyond it they are forgotten, and synced again.
+STORAGE_DIRECTORIES_KNOWN_MAX = 10_000
+# Objects that a process appends to no more because an append failed; beyond it it appends to none.
+STORAGE_FAILED_OBJECTS_MAX = 10_000
+# An unfinished file of a put that is older belongs to a process that died, and is removed.
+STORAGE_LEFTOVER_AGE_S_MIN = 3600
+
 # First ETL hop: event ids remembered. Beyond it the oldest are forgotten, counted, and said on the status page.
 DEDUPLICATION_IDS_MAX = 20_000_000
 DEDUPLICATION_WINDOW_MS = 24 * 3600 * 1000

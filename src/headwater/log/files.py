@@ -19,6 +19,10 @@ class Files(Protocol):
         """The names in a directory; none where there is no directory."""
         ...
 
+    def list_entries(self, path: Path) -> list[tuple[str, bool]]:
+        """The names in a directory and whether each is a directory; none where there is no directory."""
+        ...
+
     def sync_directory(self, path: Path) -> None:
         """Makes the directory's entries durable."""
         ...
@@ -31,8 +35,24 @@ class Files(Protocol):
         """Opens a file for reading and gives a descriptor."""
         ...
 
+    def open_to_write(self, path: Path) -> int:
+        """Opens a file that is there for reading and writing and gives a descriptor."""
+        ...
+
+    def link(self, path: Path, name: Path) -> None:
+        """Gives a file a further name; FileExistsError where that is taken."""
+        ...
+
     def size(self, fd: int) -> int:
         """Bytes in the file."""
+        ...
+
+    def links(self, fd: int) -> int:
+        """How many names the file has."""
+        ...
+
+    def modified_s(self, path: Path) -> float:
+        """When the file was written last, by the file system's own clock."""
         ...
 
     def pread(self, fd: int, count: int, at: int) -> bytes:
@@ -75,6 +95,14 @@ class OsFiles:
         """See `Files`."""
         return [entry.name for entry in path.iterdir()] if path.is_dir() else []
 
+    def list_entries(self, path: Path) -> list[tuple[str, bool]]:
+        """See `Files`."""
+        try:
+            with os.scandir(path) as entries:
+                return [(entry.name, entry.is_dir()) for entry in entries]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
     def sync_directory(self, path: Path) -> None:
         """See `Files`."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -91,9 +119,25 @@ class OsFiles:
         """See `Files`."""
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
+    def open_to_write(self, path: Path) -> int:
+        """See `Files`."""
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def link(self, path: Path, name: Path) -> None:
+        """See `Files`."""
+        name.hardlink_to(path)
+
     def size(self, fd: int) -> int:
         """See `Files`."""
         return os.fstat(fd).st_size
+
+    def links(self, fd: int) -> int:
+        """See `Files`."""
+        return os.fstat(fd).st_nlink
+
+    def modified_s(self, path: Path) -> float:
+        """See `Files`."""
+        return path.stat().st_mtime
 
     def pread(self, fd: int, count: int, at: int) -> bytes:
         """See `Files`."""

@@ -1,32 +1,17 @@
 """What the log asks of a place that keeps objects: a directory, an object store, HDFS. Everything else is decided above it.
 
 Names are paths of `/`-separated parts. An object is put once, under a name that was free, and is whole or not there at all. A
-storage with ``appends`` also lets one writer make the object longer; the others hold each object as it was put.
+storage with ``appends`` also lets one writer make the object longer; the others hold each object as it was put. What a name may
+have: `stores/names.py`; no name is also a directory of others. Every implementation passes `testing/storage_conformance.py`.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from headwater.core.errors import LogError, LogUnavailable
+from headwater.core.errors import ObjectMissing, StorageFull, StorageUnavailable
 
-
-class StorageUnavailable(LogUnavailable):
-    """The storage did not answer, or failed. What was asked of it may have been done, may be done later, or never."""
-
-    code = "storage_unavailable"
-
-
-class StorageFull(StorageUnavailable):
-    """No space, or no quota. A put left nothing. An append may have left bytes from ``at`` on, none before."""
-
-    code = "storage_full"
-
-
-class ObjectMissing(LogError):
-    """There is no object of that name."""
-
-    code = "object_missing"
+__all__ = ["ObjectMissing", "Storage", "StorageFull", "StorageUnavailable"]
 
 
 class Storage(Protocol):
@@ -62,7 +47,8 @@ class Storage(Protocol):
     def list(self, directory: str, after: str = "") -> list[str]:
         """What lies directly in a directory, sorted, from behind ``after`` on; directories end with ``/``.
 
-        ``directory`` is ``""`` for the top, and has no ``/`` at its end otherwise. Nothing where there is no such directory.
+        ``directory`` is ``""`` for the top, and has no ``/`` at its end otherwise. Nothing where there is no such directory. One
+        whose objects were all deleted may be listed by the directory above it, or not.
         """
         ...
 

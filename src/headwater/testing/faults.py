@@ -54,6 +54,36 @@ class FaultyFiles(OsFiles):
         self._called("create")
         return super().create(path)
 
+    def open(self, path: Path) -> int:
+        """See `Files`."""
+        self._called("open")
+        return super().open(path)
+
+    def open_to_write(self, path: Path) -> int:
+        """See `Files`."""
+        self._called("open_to_write")
+        return super().open_to_write(path)
+
+    def make_directory(self, path: Path) -> None:
+        """See `Files`."""
+        self._called("make_directory")
+        super().make_directory(path)
+
+    def list_entries(self, path: Path) -> list[tuple[str, bool]]:
+        """See `Files`."""
+        self._called("list_entries")
+        return super().list_entries(path)
+
+    def link(self, path: Path, name: Path) -> None:
+        """See `Files`."""
+        self._called("link")
+        super().link(path, name)
+
+    def pread(self, fd: int, count: int, at: int) -> bytes:
+        """See `Files`."""
+        self._called("pread")
+        return super().pread(fd, count, at)
+
     def pwrite(self, fd: int, data: bytes | memoryview, at: int) -> int:
         """See `Files`."""
         self._called("pwrite")
@@ -99,6 +129,8 @@ class _Node:
         self.seen = bytearray(content)
         self.durable = bytes(content)
         self.changes: list[tuple[int, bytes | None]] = []  # A write at a place; None cuts the file there.
+        self.links = 1
+        self.modified_s = 0.0
 
     def change(self, at: int, data: bytes | None) -> None:
         _apply(self.seen, at, data)
@@ -125,11 +157,12 @@ class SimulatedFiles:
 
     ``lose_power_at``: the number of the operation (from 1) at which the power goes; it may or may not have taken effect.
     ``fail_sync_at``: numbers of operations at which, where they are syncs, EIO is raised; as on Linux, the bytes in question may
-    be on disk or not, and later syncs do not try again.
+    be on disk or not, and later syncs do not try again. ``now_s``: the clock of the file system.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self.operations = 0
+        self.now_s = 0.0
         self.lose_power_at: int | None = None
         self.fail_sync_at: set[int] = set()
         self.failed_syncs = 0
@@ -151,24 +184,35 @@ class SimulatedFiles:
     def after_power_loss(self, survival: Survival, seed: int) -> SimulatedFiles:
         """The disk as the next start finds it: of what was not synced, nothing, some sectors and names, or all is there."""
         after = SimulatedFiles(seed)
+        after.now_s = self.now_s
         chance = {"synced": 0.0, "some": 0.5, "all": 1.0}[survival]
 
         def survives() -> bool:
             return self._random.random() < chance
 
+        remaining: dict[int, _Node] = {}
+
         def copy(directory: Path) -> None:
             entries: dict[str, _Node | None] = {}
             before, now = self._durable.get(directory, {}), self._seen.get(directory, {})
             for name in sorted({*before, *now}):
-                source = now if name in now and (name in before or survives()) else before
+                same = name in now and name in before and now[name] is before[name]
+                source = now if same or (name in now and survives()) else before
                 if name in before and name not in now and survives():
                     continue
                 if name not in source:
                     continue
                 node = source[name]
-                entries[name] = None if node is None else _Node(self._remains(node, survives))
                 if node is None:
+                    entries[name] = None
                     copy(directory / name)
+                    continue
+                if id(node) not in remaining:
+                    remaining[id(node)] = _Node(self._remains(node, survives))
+                    remaining[id(node)].modified_s = node.modified_s
+                    remaining[id(node)].links = 0
+                entries[name] = remaining[id(node)]
+                remaining[id(node)].links += 1
             after._seen[directory], after._durable[directory] = entries, dict(entries)
 
         copy(Path("/"))
@@ -227,6 +271,11 @@ class SimulatedFiles:
         with self._guard:
             return list(self._seen.get(path, {}))
 
+    def list_entries(self, path: Path) -> list[tuple[str, bool]]:
+        """See `Files`."""
+        with self._guard:
+            return [(name, node is None) for name, node in self._seen.get(path, {}).items()]
+
     def sync_directory(self, path: Path) -> None:
         """See `Files`."""
         with self._guard:
@@ -257,9 +306,41 @@ class SimulatedFiles:
             self._open[fd] = node
             return fd
 
+    def open_to_write(self, path: Path) -> int:
+        """See `Files`."""
+        return self.open(path)
+
+    def link(self, path: Path, name: Path) -> None:
+        """See `Files`."""
+        with self._guard:
+            node = self._directory(path.parent).get(path.name)
+            if node is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+            directory = self._directory(name.parent)
+            if name.name in directory:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name))
+
+            def link() -> None:
+                directory[name.name] = node
+                node.links += 1
+
+            self._step(link)
+
     def size(self, fd: int) -> int:
         """See `Files`."""
         return len(self._open[fd].seen)
+
+    def links(self, fd: int) -> int:
+        """See `Files`."""
+        return self._open[fd].links
+
+    def modified_s(self, path: Path) -> float:
+        """See `Files`."""
+        with self._guard:
+            node = self._directory(path.parent).get(path.name)
+            if node is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+            return node.modified_s
 
     def pread(self, fd: int, count: int, at: int) -> bytes:
         """See `Files`."""
@@ -269,7 +350,9 @@ class SimulatedFiles:
     def pwrite(self, fd: int, data: bytes | memoryview, at: int) -> int:
         """See `Files`."""
         with self._guard:
-            self._step(lambda: self._open[fd].change(at, bytes(data)))
+            node = self._open[fd]
+            self._step(lambda: node.change(at, bytes(data)))
+            node.modified_s = self.now_s
             return len(data)
 
     def sync(self, fd: int) -> None:
@@ -300,8 +383,13 @@ class SimulatedFiles:
         with self._guard:
             directory = self._directory(path.parent)
 
+            if path.name not in directory:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
             def remove() -> None:
-                del directory[path.name]
+                node = directory.pop(path.name)
+                if node is not None:
+                    node.links -= 1
 
             self._step(remove)
 
