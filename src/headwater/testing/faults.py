@@ -289,6 +289,7 @@ class SimulatedFiles:
             if path.name in directory:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
             node = _Node()
+            node.modified_s = self.now_s
             self._step(lambda: directory.update({path.name: node}))
             fd = self._new_fd()
             self._open[fd] = node
