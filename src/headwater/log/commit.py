@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 from headwater.core.errors import AppendInDoubt, LogError, LogUnavailable, Overtaken
 from headwater.core.limits import APPEND_DOUBT_S, CHECKPOINT_SEGMENTS, SEGMENT_BYTES_MAX, SITE_LOST_S, STORAGE_TIMEOUT_S
-from headwater.log.history import segment_directory
 from headwater.log.interface import Commit
-from headwater.log.ledger import object_name
-from headwater.log.manifest import Manifest, Member, encode_manifest
-from headwater.log.readmission import copy_missing
+from headwater.log.manifest import Manifest, decode_manifest, encode_manifest
+from headwater.log.member import MemberSite
+from headwater.log.readmission import admit
 from headwater.log.runtime import Runtime
 from headwater.log.segment import Mark, Segment, SegmentHeader, encode_header, encode_mark, frame_checksum, link
 from headwater.log.storage import ObjectMissing, Storage, StorageFull, StorageUnavailable
-from headwater.log.takeover import Claim, Sites, ledger_of, member_name
+from headwater.log.takeover import Claim, Sites, ledger_of
 
 _RETRY_S = 0.05
 
@@ -63,11 +62,11 @@ class Committer:
         self._held = held
         self._lost = lost
         self._segment_bytes_max = segment_bytes_max
-        self._directory = segment_directory(claim.shard)
         self._before = claim.counted[-1].segment if claim.counted else None
         self._next_number = claim.next_number
         self._since_checkpoint = CHECKPOINT_SEGMENTS  # The first segment of a writer is a checkpoint.
         self._last_checkpoint: int | None = claim.counted[0].segment.header.number if claim.counted else None
+        self._admissions = 0
         self._over: LogError | None = None
 
     @property
@@ -83,7 +82,13 @@ class Committer:
         if self._over is not None:
             raise type(self._over)(str(self._over))
         try:
-            return self._append(group) or self._begin(group)
+            in_doubt = False
+            if self.segment is not None and self._appends:
+                at = self._append(self.segment, group)
+                if at is not None:
+                    return at
+                in_doubt = self.segment is None
+            return self._begin(group, in_doubt)
         except (AppendInDoubt, Overtaken) as e:
             self._over = e
             raise
@@ -95,51 +100,48 @@ class Committer:
         mark = encode_mark(Mark(chain, 1 if group.block else 0, group.commits, group.state), self.next_group)
         return group.block + mark, link(chain, frame_checksum(mark))
 
-    def _append(self, group: Group) -> int | None:
-        """Appends to the segment that grows; None where it was left, or there is none: then a new one is due."""
-        segment = self.segment
-        if segment is None or not self._appends:
-            return None
+    def _append(self, segment: Segment, group: Group) -> int | None:
+        """Appends to the segment that grows; None where a new one is due: it is full, or had to be left."""
         data, chain = self._frames(group, segment.chain)
         if segment.end > segment.start and segment.end + len(data) > self._segment_bytes_max:
             return None
-        name = object_name(self._directory, segment.header.number)
-        after = object_name(self._directory, segment.header.number + 1)
-        answers = self._ask(partial(_append_and_look, name, segment.end, data, after))
+        number = segment.header.number
+        answers = self._ask(partial(_append_and_look, number, segment.end, data))
         if any(isinstance(answer, Overtaken) for answer in answers.values()):
             raise self._overtaken()
-        if any(isinstance(answer, StorageFull) for answer in answers.values()):
-            self._cut(name, segment.end, len(data))
         if not all(answer is True for answer in answers.values()):
-            return None  # What lies there now does not count: the next segment says so, and has the group itself.
+            # Left for good: what was asked may be done later still. What lies there now does not count: the next segment says so.
+            self.segment = None
+            if len(answers) == 1 and isinstance(next(iter(answers.values())), StorageFull):
+                raise LogUnavailable(
+                    f"shard {self.shard}: segment {number}: no space for {len(data)} bytes at byte {segment.end}"
+                )
+            return None
         at, segment.end, segment.chain = segment.end, segment.end + len(data), chain
         self.next_group += 1
         return at
 
-    def _cut(self, name: str, end: int, length: int) -> None:
-        """Takes a group back that does not fit on some site's disk. Raises LogUnavailable once nothing of it is left."""
-        answers = self._ask(lambda site: site.append(name, end, b""))
-        if all(answer is None for answer in answers.values()):
-            raise LogUnavailable(f"shard {self.shard}: {name}: no space for {length} bytes at byte {end}")
+    def _begin(self, group: Group, in_doubt: bool) -> int:
+        """A new segment with the group, put until all members have it, or those that stay silent are members no more.
 
-    def _begin(self, group: Group) -> int:
-        """A new segment with the group, put until all members have it, or those that stay silent are members no more."""
+        ``in_doubt``: the group may lie in the segment before already.
+        """
         segment, data, at = self._new_segment(group)
-        name = object_name(self._directory, segment.header.number)
+        number = segment.header.number
         waiting = list(self.members)
-        began, first = self._runtime.now(), True
+        began = self._runtime.now()
         while waiting:
-            answers = self._ask(partial(_put, name, data), waiting)
+            answers = self._ask(partial(_put, number, data), waiting)
             if any(answer is False for answer in answers.values()):
                 raise self._overtaken()
-            if first and all(isinstance(answer, StorageFull) for answer in answers.values()):
-                raise LogUnavailable(f"shard {self.shard}: {name}: no space for {len(data)} bytes")
+            if not in_doubt and all(isinstance(answer, StorageFull) for answer in answers.values()):
+                raise LogUnavailable(f"shard {self.shard}: segment {number}: no space for {len(data)} bytes")
             waiting = [site for site, answer in answers.items() if answer is not True]
             if waiting and self._runtime.now() - began >= SITE_LOST_S:
                 waiting = self._leave(waiting, f"{answers[waiting[0]]}", began)
             if waiting:
                 self._runtime.sleep(_RETRY_S)
-            first = False
+            in_doubt = True
         self._next_number = segment.header.number + 1
         self._since_checkpoint = 0 if segment.header.checkpoint else self._since_checkpoint + 1
         if segment.header.checkpoint:
@@ -167,19 +169,18 @@ class Committer:
             checkpoint_before=self._last_checkpoint,
         )
         head = encode_header(header, self.next_group)
-        place = object_name(self._directory, header.number)
-        segment = Segment(place, header, self.next_group, len(head), link(header.previous_chain, frame_checksum(head)))
+        segment = Segment(
+            f"{self.shard} {header.number}", header, self.next_group, len(head), link(header.previous_chain, frame_checksum(head))
+        )
         frames, segment.chain = self._frames(group, segment.start_chain)
         segment.end = len(head) + len(frames)
         return segment, head + frames, len(head)
 
-    def _leave(self, silent: list[Storage], reason: str, began: float) -> list[Storage]:
+    def _leave(self, silent: list[MemberSite], reason: str, began: float) -> list[MemberSite]:
         """Goes on without the sites that are silent, if a majority says so; those that are still to be waited for."""
-        stay = [site for site in self.members if site not in silent]
+        stay = tuple(site for site in self.members if site not in silent)
         if stay:
-            names = {site.name for site in stay}
-            members = tuple(member for member in self.manifest.members if member.site in names)
-            manifest = Manifest(self.shard, self.manifest.writer, members, self.manifest.host)
+            manifest = Manifest(self.shard, self.manifest.writer, tuple(site.member for site in stay), self.manifest.host)
             number = self._epoch + 1
             try:
                 if not ledger_of(self.shard, self._sites, self._runtime).propose(number, encode_manifest(manifest, number)):
@@ -187,7 +188,7 @@ class Committer:
             except StorageUnavailable as e:
                 reason = f"{reason}; {e}"
             else:
-                self._epoch, self.manifest, self.members = number, manifest, tuple(stay)
+                self._epoch, self.manifest, self.members = number, manifest, stay
                 for site in silent:
                     self._lost(site.name, reason)
                 return []
@@ -195,42 +196,39 @@ class Committer:
             raise AppendInDoubt(f"shard {self.shard}: {', '.join(site.name for site in silent)} did not answer: {reason}")
         return silent
 
-    def readmit(self, site: Storage) -> int:
-        """Makes a site a member again once it has all that counts; how many segments it lacked. Appends wait meanwhile.
+    def readmit(self, storage: Storage) -> None:
+        """Makes a site a member again once it has all that counts. Appends wait meanwhile.
 
-        Call `copy_missing` with `sealed` before, while appends go on, so that little is left to do. Raises StorageUnavailable
-        where the site or a majority does not answer, Overtaken, CorruptLog.
+        Raises StorageUnavailable where the site or a majority does not answer, Overtaken, AppendInDoubt, CorruptLog.
         """
-        copied = copy_missing(self.shard, self.members, site, self.sealed())
-        # The segment that grew is left: the site has it as it is now.
-        self.segment = None
         ledger = ledger_of(self.shard, self._sites, self._runtime)
         ledger.admit()
         number = self._epoch + 1
-        member = Member(site.name, f"{self.manifest.writer}-{number}")
-        site.put(member_name(self.shard, member.admission), b"")
-        manifest = Manifest(self.shard, self.manifest.writer, (*self.manifest.members, member), self.manifest.host)
+        before = [decode_manifest(entry.data, entry.number, self.shard) for entry in ledger.entries()]
+        members = [member for manifest in reversed(before) for member in manifest.members]
+        earlier = [member.admission for member in members if member.site == storage.name]
+        self._admissions += 1
+        admission = f"{self.manifest.writer}-{self._admissions}"
+        site = admit(self.members, storage, admission, list(dict.fromkeys(earlier)), self._before)
+        # The segment that grew is left: the site has it as it is now.
+        self.segment = None
+        manifest = Manifest(self.shard, self.manifest.writer, (*self.manifest.members, site.member), self.manifest.host)
         try:
             if not ledger.propose(number, encode_manifest(manifest, number)):
                 raise self._overtaken()
         except StorageUnavailable as e:
             # It may hold: whoever opens the shard next may trust the site, which must therefore have all that is acknowledged.
-            self._over = AppendInDoubt(f"shard {self.shard}: whether {site.name} is a member again is not known: {e}")
+            self._over = AppendInDoubt(f"shard {self.shard}: whether {storage.name} is a member again is not known: {e}")
             raise self._over from e
         except Overtaken as e:
             self._over = e
             raise
         self._epoch, self.manifest, self.members = number, manifest, (*self.members, site)
-        return copied
-
-    def sealed(self) -> Segment | None:
-        """The last segment, as far as it is acknowledged now."""
-        return self._before
 
     def _overtaken(self) -> Overtaken:
         return Overtaken(f"shard {self.shard} was taken over by another process; a shard has one writer at a time")
 
-    def _ask(self, what: Callable[[Storage], object], sites: list[Storage] | None = None) -> dict[Storage, object]:
+    def _ask(self, what: Callable[[MemberSite], object], sites: list[MemberSite] | None = None) -> dict[MemberSite, object]:
         """What each member gave, or the error where it failed."""
         asked = list(self.members) if sites is None else sites
         answers = self._runtime.together([partial(what, site) for site in asked], STORAGE_TIMEOUT_S)
@@ -240,16 +238,16 @@ class Committer:
         return dict(zip(asked, answers, strict=True))
 
 
-def _append_and_look(name: str, at: int, data: bytes, after: str, site: Storage) -> bool:
+def _append_and_look(number: int, at: int, data: bytes, site: MemberSite) -> bool:
     """Whether the data is durable; then raises Overtaken where a segment stands behind this one, as a fence does."""
-    site.append(name, at, data)
+    site.append(number, at, data)
     try:
-        site.get(after, 0, 0)
+        site.get(number + 1, 0, 0)
     except ObjectMissing:
         return True
-    raise Overtaken(f"{site.name}: {after} is there")
+    raise Overtaken(f"{site.name}: {site.place(number + 1)} is there")
 
 
-def _put(name: str, data: bytes, site: Storage) -> bool:
+def _put(number: int, data: bytes, site: MemberSite) -> bool:
     """Whether the object is there with these bytes, by this call or an earlier one that was not answered."""
-    return site.put(name, data) or site.get(name) == data
+    return site.put(number, data) or site.get(number) == data

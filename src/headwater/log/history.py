@@ -1,4 +1,4 @@
-"""What one site, or several, hold of a shard: which segments count, and how far the last one reaches. See decision 0015."""
+"""One segment on one site: its header, and how far it is whole."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from functools import partial
 from typing import NamedTuple
 
 from headwater.core.errors import CorruptLog
-from headwater.log.ledger import numbers_in, object_name
+from headwater.log.member import MemberSite
 from headwater.log.segment import Group, Segment, SegmentReader, Torn
-from headwater.log.storage import ObjectMissing, Storage
+from headwater.log.storage import ObjectMissing
 
 
 class Tail(NamedTuple):
@@ -19,53 +19,38 @@ class Tail(NamedTuple):
     damage: str
 
 
-def segment_directory(shard: str) -> str:
-    """Where a shard's segments lie, on each site."""
-    return f"{shard}/segment"
-
-
-def reader_of(site: Storage, name: str, size: int | None = None) -> SegmentReader:
+def reader_of(site: MemberSite, number: int, size: int | None = None) -> SegmentReader:
     """Reads a segment of a site."""
-    return SegmentReader(partial(site.get, name), f"{site.name}: {name}", size)
+    return SegmentReader(partial(site.get, number), f"{site.name}: {site.place(number)}", size)
 
 
-def read_header(site: Storage, shard: str, number: int) -> Segment | None:
+def read_header(site: MemberSite, number: int) -> Segment | None:
     """The segment by its header; None where the site has no such object.
 
     Raises CorruptLog where it has one without a whole header, with that of another segment, or of an unknown version: objects are
     put whole, so that it was once.
     """
-    name = object_name(segment_directory(shard), number)
     try:
-        segment = reader_of(site, name).header()
+        segment = reader_of(site, number).header()
     except ObjectMissing:
         return None
     except Torn as e:
-        raise CorruptLog(f"{site.name}: {name}: byte 0: {e}") from None
+        raise CorruptLog(f"{site.name}: {site.place(number)}: byte 0: {e}") from None
     header = segment.header
-    if (header.shard, header.number) != (shard, number):
-        raise CorruptLog(f"{site.name}: {name}: this is segment {header.number} of shard {header.shard}")
+    if (header.shard, header.number) != (site.shard, number):
+        raise CorruptLog(f"{site.name}: {site.place(number)}: this is segment {header.number} of shard {header.shard}")
     return segment
 
 
-def last_number(site: Storage, shard: str) -> int | None:
-    """The greatest number of a segment that is no fence; None where the site has none. Raises CorruptLog."""
-    for number in reversed(numbers_in(site, segment_directory(shard))):
-        segment = read_header(site, shard, number)
-        if segment is not None and not segment.header.fence:
-            return number
-    return None
+def read_tail(site: MemberSite, number: int) -> Tail | None:
+    """The segment's valid groups; None where the site has no such segment, or a fence in its place.
 
-
-def read_tail(site: Storage, shard: str, number: int) -> Tail | None:
-    """The segment's valid groups; None where the site has no such segment. Raises CorruptLog where its header is damaged.
-
-    The records of the last group are checked as well: only a last group can be torn.
+    Raises CorruptLog where its header is damaged. The records of the last group are checked as well: only that one can be torn.
     """
-    segment = read_header(site, shard, number)
-    if segment is None:
+    segment = read_header(site, number)
+    if segment is None or segment.header.fence:
         return None
-    reader = reader_of(site, object_name(segment_directory(shard), number))
+    reader = reader_of(site, number)
     groups: list[Group] = []
     torn: Torn | None = None
     try:

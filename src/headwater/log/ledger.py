@@ -99,7 +99,11 @@ class Ledger:
             raise StorageUnavailable(f"{site.name}: {self._directory}: it was erased, and has no vote")
 
     def entries(self, after: int = -1) -> list[Entry]:
-        """Every value behind a number that holds or may hold, in order of numbers.
+        """Every value behind a number that holds or may hold, in order of numbers. Raises as `read` does."""
+        return self.read(after)[0]
+
+    def read(self, after: int = -1) -> tuple[list[Entry], int]:
+        """The entries behind a number, and the next number that nobody proposed anything for.
 
         Numbers for which sites are still free are filled with the value that has most votes, so that what is unknown depends
         on the sites that did not answer alone. Raises StorageUnavailable where no majority answers.
@@ -107,7 +111,7 @@ class Ledger:
         listed = self._ask(lambda site: self._numbers(site, after))
         self._check_majority(listed)
         numbers = sorted({number for numbers in listed if isinstance(numbers, list) for number in numbers})
-        return [entry for number in numbers for entry in self._resolve(number)]
+        return [entry for number in numbers for entry in self._resolve(number)], numbers[-1] + 1 if numbers else after + 1
 
     def _resolve(self, number: int) -> list[Entry]:
         votes = self._ask(lambda site: self._get(site, number))

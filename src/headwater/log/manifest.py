@@ -16,7 +16,7 @@ _CHECKED_FROM = 12
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A site that backs acknowledgements. It holds the object `<shard>/member/<admission>`; one that does not was erased."""
+    """A site that backs acknowledgements, and the admission under which it has the shard's segments."""
 
     site: str
     admission: str
@@ -32,10 +32,6 @@ class Manifest(msgspec.Struct, frozen=True):
     writer: str
     members: tuple[Member, ...]
     host: str = ""
-
-    def admission(self, site: str) -> str | None:
-        """Under which admission a site is a member; None where it is none."""
-        return next((member.admission for member in self.members if member.site == site), None)
 
 
 def encode_manifest(manifest: Manifest, number: int) -> bytes:

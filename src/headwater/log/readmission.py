@@ -1,67 +1,73 @@
-"""Bringing a site back that left a shard's members, or was erased: it gets what it missed, and loses what never counted."""
+"""Bringing a site back that left a shard's members, or was erased: a new admission with all that it missed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from headwater.core.errors import CorruptLog
-from headwater.log.history import read_header, segment_directory
-from headwater.log.ledger import numbers_in, object_name
+from headwater.log.history import read_header
+from headwater.log.member import Base, MemberSite, directory_of, encode_base
 from headwater.log.segment import Segment
 from headwater.log.storage import ObjectMissing, Storage
 
 
-def copy_missing(shard: str, members: Sequence[Storage], site: Storage, last: Segment | None) -> int:
-    """Gives a site that is no member every segment up to ``last``, as far as it counts; how many it lacked.
+def admit(
+    members: Sequence[MemberSite], storage: Storage, admission: str, earlier: Sequence[str], last: Segment | None
+) -> MemberSite:
+    """A site with every segment up to ``last``, as far as it counts, under an admission that nobody used before.
 
-    What it has under other numbers, or beyond what counts, is removed: nobody reads it while the site is no member.
+    ``earlier`` are admissions of the same site, newest first: what it has of the same segments there is not copied.
     Raises StorageUnavailable, CorruptLog where no member has a segment whole.
     """
-    lacking: list[tuple[Segment, bytes]] = []
-    counts: set[int] = set()
+    shard = members[0].shard
+    old = next((site for site in (MemberSite(storage, shard, each) for each in earlier) if site.open()), None)
+    lacking: list[tuple[int, bytes]] = []
     segment = last
     while segment is not None:
-        counts.add(segment.header.number)
-        name = object_name(segment_directory(shard), segment.header.number)
-        data = _bytes_of(members, name, segment.end)
-        if _holds(site, name, data):
+        number = segment.header.number
+        data = _bytes_of(members, number, segment.end)
+        if old is not None and _holds(old, number, data):
             break
-        lacking.append((segment, data))
-        segment = _before(shard, members, segment)
-    for number in numbers_in(site, segment_directory(shard), segment.header.number if segment is not None else -1):
-        site.delete(object_name(segment_directory(shard), number))
-    # Oldest first: what a site has is without holes at every moment, so that the walk above may stop at the first it has.
-    for each, data in reversed(lacking):
-        site.put(object_name(segment_directory(shard), each.header.number), data)
-    return len(lacking)
+        lacking.append((number, data))
+        segment = _before(members, segment)
+    base = Base(old.admission, segment.header.number) if old is not None and segment is not None else Base()
+    site = MemberSite(storage, shard, admission)
+    for number, data in reversed(lacking):
+        name = f"{directory_of(shard, admission)}/{number:020}"
+        if not storage.put(name, data) and storage.get(name) != data:
+            raise CorruptLog(f"{storage.name}: {name}: there is another segment already")
+    # Last: a site is what it was admitted with only once all of it is there.
+    storage.put(f"{directory_of(shard, admission)}/base", encode_base(base))
+    site.open()
+    return site
 
 
-def _holds(site: Storage, name: str, data: bytes) -> bool:
+def _holds(site: MemberSite, number: int, data: bytes) -> bool:
     try:
-        return site.get(name, 0, len(data) + 1) == data
+        return site.get(number, 0, len(data) + 1) == data
     except ObjectMissing:
         return False
 
 
-def _bytes_of(members: Sequence[Storage], name: str, end: int) -> bytes:
+def _bytes_of(members: Sequence[MemberSite], number: int, end: int) -> bytes:
     for member in members:
         try:
-            data = member.get(name, 0, end)
+            data = member.get(number, 0, end)
         except ObjectMissing:
             continue
         if len(data) == end:
             return data
-    raise CorruptLog(f"{name}: no member has all {end} bytes that count")
+    raise CorruptLog(f"shard {members[0].shard}: segment {number}: no member has all {end} bytes that count")
 
 
-def _before(shard: str, members: Sequence[Storage], after: Segment) -> Segment | None:
+def _before(members: Sequence[MemberSite], after: Segment) -> Segment | None:
     """The segment that the other one follows, as far as it counts."""
     number = after.header.previous
     if number is None:
         return None
     for member in members:
-        segment = read_header(member, shard, number)
+        segment = read_header(member, number)
         if segment is not None:
             segment.end, segment.chain = after.header.previous_end, after.header.previous_chain
             return segment
-    raise CorruptLog(f"shard {shard}: segment {number} counts, and no member has it")
+    raise CorruptLog(f"shard {members[0].shard}: segment {number} counts, and no member has it")

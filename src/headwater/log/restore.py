@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from headwater.core.errors import CorruptLog
-from headwater.log.history import Tail, last_number, read_header, read_tail, reader_of, segment_directory
-from headwater.log.ledger import object_name
+from headwater.log.history import Tail, read_header, read_tail, reader_of
+from headwater.log.manifest import Member
+from headwater.log.member import MemberSite
 from headwater.log.segment import Group, Segment, Torn
-from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
+from headwater.log.storage import ObjectMissing, StorageUnavailable
 
 
 class Counted(NamedTuple):
@@ -17,102 +18,126 @@ class Counted(NamedTuple):
 
     segment: Segment
     groups: tuple[Group, ...]
-    site: Storage
+    site: MemberSite
 
 
-def restore(shard: str, sites: Sequence[Storage]) -> tuple[tuple[Counted, ...], tuple[Storage, ...]]:
+def restore(
+    sites: Sequence[MemberSite], member_sets: Sequence[Collection[Member]]
+) -> tuple[tuple[Counted, ...], tuple[MemberSite, ...]]:
     """What counts since the last checkpoint, oldest segment first, and the sites that have all of it now.
 
     Every site given has all that was acknowledged, unless it is damaged. What was not, and is whole on one of them, is kept, and
-    brought to the others. Raises CorruptLog where no site has what counts, StorageUnavailable where none answers.
+    brought to the others; but for a segment that cannot have been acknowledged, because of each of the sets of members that may
+    have had to acknowledge it one has a fence in its place.
+    Raises CorruptLog where no site has what counts, StorageUnavailable where none answers.
     """
-    number = _greatest(shard, sites)
+    number = _last_number(sites, member_sets)
     if number is None:
         return (), tuple(sites)
-    tails: dict[Storage, Tail | None] = {}
+    tails: dict[MemberSite, Tail | None] = {}
     damaged: CorruptLog | None = None
     for site in sites:
         try:
-            tails[site] = read_tail(site, shard, number)
+            tails[site] = read_tail(site, number)
         except CorruptLog as e:
             damaged = e
         except StorageUnavailable:
             continue
     held = [(site, tail) for site, tail in tails.items() if tail is not None]
     if not held:
-        raise damaged or StorageUnavailable(f"shard {shard}: segment {number} cannot be read any more")
+        raise damaged or StorageUnavailable(f"shard {sites[0].shard}: segment {number} cannot be read any more")
     source, best = max(held, key=lambda each: (not each[1].damage, each[1].segment.end))
     if best.damage:
         raise CorruptLog(f"{source.name}: {best.segment.place}: {best.damage}")
     counted = [Counted(best.segment, best.groups, source)]
     while not counted[-1].segment.header.checkpoint:
-        counted.append(_before(shard, counted[-1].segment, [source, *(site for site in sites if site is not source)]))
+        counted.append(before(counted[-1].segment, [source, *(site for site in sites if site is not source)]))
     whole = [site for site in sites if site in tails and _fill(site, tails[site], counted[0])]
     return tuple(reversed(counted)), tuple(whole)
 
 
-def _greatest(shard: str, sites: Iterable[Storage]) -> int | None:
-    """The number of the last segment; None where there is none."""
-    answers = 0
-    numbers: list[int] = []
+def _last_number(sites: Sequence[MemberSite], member_sets: Sequence[Collection[Member]]) -> int | None:
+    """The number of the last segment that counts; None where there is none."""
+    found: dict[MemberSite, list[int]] = {}
+    for site in sites:
+        try:
+            found[site] = site.numbers()
+        except StorageUnavailable:
+            continue
+    if not found:
+        raise StorageUnavailable(f"shard {sites[0].shard}: none of its sites answers any more")
+    for number in sorted({number for numbers in found.values() for number in numbers}, reverse=True):
+        fenced, holds = _fenced(number, [site for site, numbers in found.items() if number in numbers])
+        if holds and not (fenced and all(fenced.intersection(members) for members in member_sets)):
+            return number
+    return None
+
+
+def _fenced(number: int, sites: Sequence[MemberSite]) -> tuple[set[Member], bool]:
+    """The members that have a fence under the number, and whether one has a segment there."""
+    fenced: set[Member] = set()
+    holds = False
     damaged: CorruptLog | None = None
     for site in sites:
         try:
-            number = last_number(site, shard)
+            segment = read_header(site, number)
         except CorruptLog as e:
             damaged = e
             continue
         except StorageUnavailable:
             continue
-        answers += 1
-        numbers += [] if number is None else [number]
-    if damaged is not None and not numbers:
+        if segment is not None and segment.header.fence:
+            fenced.add(site.member)
+        elif segment is not None:
+            holds = True
+    if damaged is not None and not holds and not fenced:
         raise damaged
-    if not answers:
-        raise StorageUnavailable(f"shard {shard}: none of its sites answers any more")
-    return max(numbers, default=None)
+    return fenced, holds
 
 
-def _before(shard: str, after: Segment, sites: Sequence[Storage]) -> Counted:
-    """The segment that the other one follows, as far as that one says."""
-    header = after.header
-    if header.previous is None:
-        raise CorruptLog(f"shard {shard}: segment {header.number} follows nothing, but is no checkpoint")
-    reasons = []
+def before(after: Segment, sites: Sequence[MemberSite]) -> Counted:
+    """The segment that the other one follows, as far as that one says. Raises StorageUnavailable, CorruptLog."""
+    number = after.header.previous
+    if number is None:
+        raise CorruptLog(f"shard {after.header.shard}: segment {after.header.number} follows nothing, but is no checkpoint")
+    reasons: list[str] = []
+    silent = False
     for site in sites:
         try:
-            segment = read_header(site, shard, header.previous)
+            segment = read_header(site, number)
             if segment is None:
-                reasons.append(f"{site.name} has no segment {header.previous}")
+                reasons.append(f"{site.name} has no segment {number}")
                 continue
-            name = object_name(segment_directory(shard), header.previous)
-            groups = tuple(reader_of(site, name, header.previous_end).groups(segment))
+            groups = tuple(reader_of(site, number, after.header.previous_end).groups(segment))
         except (CorruptLog, ObjectMissing, StorageUnavailable) as e:
+            silent = silent or isinstance(e, StorageUnavailable)
             reasons.append(str(e))
             continue
         except Torn as e:
-            reasons.append(f"{site.name}: {header.previous}: byte {e.at}: {e}")
+            reasons.append(f"{site.name}: {site.place(number)}: byte {e.at}: {e}")
             continue
         segment.end, segment.chain = (groups[-1].end, groups[-1].chain) if groups else (segment.start, segment.start_chain)
-        if (segment.end, segment.chain) == (header.previous_end, header.previous_chain):
+        if (segment.end, segment.chain) == (after.header.previous_end, after.header.previous_chain):
             return Counted(segment, groups, site)
-        reasons.append(f"{site.name}: the frames of segment {header.previous} are not those that segment {header.number} follows")
-    raise CorruptLog(f"shard {shard}: segment {header.previous} counts, and no site has it: {'; '.join(reasons)}")
+        reasons.append(
+            f"{site.name}: the frames of {site.place(number)} are not those that segment {after.header.number} follows"
+        )
+    text = f"shard {after.header.shard}: segment {number} counts, and no site has it: {'; '.join(reasons)}"
+    raise StorageUnavailable(text) if silent else CorruptLog(text)
 
 
-def _fill(site: Storage, tail: Tail | None, counted: Counted) -> bool:
+def _fill(site: MemberSite, tail: Tail | None, counted: Counted) -> bool:
     """Brings what counts of the last segment to a site; whether it has it then."""
-    segment = counted.segment
+    segment, number = counted.segment, counted.segment.header.number
     if tail is not None and tail.segment.end >= segment.end:
         return True
-    name = object_name(segment_directory(segment.header.shard), segment.header.number)
     try:
         if tail is None:
-            data = counted.site.get(name, 0, segment.end)
-            return site.put(name, data) or site.get(name, 0, segment.end) == data
+            data = counted.site.get(number, 0, segment.end)
+            return site.put(number, data) or site.get(number, 0, segment.end) == data
         if not site.appends:
             return False
-        site.append(name, tail.segment.end, counted.site.get(name, tail.segment.end, segment.end - tail.segment.end))
+        site.append(number, tail.segment.end, counted.site.get(number, tail.segment.end, segment.end - tail.segment.end))
     except (StorageUnavailable, ObjectMissing):
         return False
     return True

@@ -8,14 +8,15 @@ from typing import NamedTuple, TypeVar
 
 from headwater.core.errors import CorruptLog, Overtaken
 from headwater.core.limits import CLAIM_TRIES_MAX, STORAGE_TIMEOUT_S
-from headwater.log.history import segment_directory
-from headwater.log.ledger import Entry, Ledger, numbers_in, object_name
+from headwater.log.ledger import Entry, Ledger, object_name
 from headwater.log.manifest import Manifest, Member, decode_manifest, encode_manifest
+from headwater.log.member import Base, MemberSite, directory_of, encode_base
 from headwater.log.restore import Counted, restore
 from headwater.log.runtime import Runtime
 from headwater.log.segment import SegmentHeader, SegmentReader, Torn, encode_header
 from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -35,7 +36,7 @@ class Claim(NamedTuple):
     shard: str
     epoch: int
     manifest: Manifest
-    members: tuple[Storage, ...]
+    members: tuple[MemberSite, ...]
     counted: tuple[Counted, ...]
     next_number: int
     next_group: int
@@ -46,26 +47,9 @@ def ledger_of(shard: str, sites: Sites, runtime: Runtime) -> Ledger:
     return Ledger((*sites.storages, *sites.witnesses), f"{shard}/manifest", runtime, STORAGE_TIMEOUT_S)
 
 
-def member_name(shard: str, admission: str) -> str:
-    """The object that shows that a site still is what was admitted."""
-    return f"{shard}/member/{admission}"
-
-
-def is_member(site: Storage, manifest: Manifest) -> bool:
-    """Whether a site backs acknowledgements and still has what it was admitted with: an erased one would say that nothing was."""
-    admission = manifest.admission(site.name)
-    if admission is None:
-        return False
-    try:
-        site.get(member_name(manifest.shard, admission))
-    except (ObjectMissing, StorageUnavailable):
-        return False
-    return True
-
-
-def each(runtime: Runtime, sites: Sequence[Storage], what: Callable[[Storage], T]) -> dict[Storage, T]:
+def each(runtime: Runtime, sites: Sequence[S], what: Callable[[S], T]) -> dict[S, T]:
     """What each of the sites gave that answered, all asked at the same time. Raises any error but StorageUnavailable."""
-    answers: dict[Storage, T] = {}
+    answers: dict[S, T] = {}
     for site, answer in zip(sites, runtime.together([partial(what, site) for site in sites], STORAGE_TIMEOUT_S), strict=True):
         if not isinstance(answer, Exception):
             answers[site] = answer
@@ -84,7 +68,8 @@ def take_over(shard: str, sites: Sites, runtime: Runtime, writer: str, host: str
     fence, trusted = opening.fence(number, earlier or [manifest])
     # Whoever claimed after us shuts us out; who claimed before and was slower must not come after.
     opening.check_last(number)
-    counted, whole = restore(shard, trusted)
+    counted, restored = restore(trusted, [each.members for each in earlier or [manifest]])
+    whole = tuple(site for site in restored if site.member in manifest.members)
     if not whole:
         raise StorageUnavailable(f"shard {shard}: no site that has all that was acknowledged answers any more")
     if len(whole) < len(manifest.members):
@@ -102,7 +87,6 @@ class _Opening:
         self._writer = writer
         self._host = host
         self._ledger = ledger_of(shard, sites, runtime)
-        self._directory = segment_directory(shard)
 
     def claim(self) -> tuple[int, Manifest, list[Manifest]]:
         """Number and manifest that make this process the writer, and the manifests that may have been in force before."""
@@ -110,10 +94,9 @@ class _Opening:
         for attempt in range(CLAIM_TRIES_MAX):
             if attempt:
                 self._runtime.sleep(self._runtime.random() * 0.05 * 2**attempt)
-            entries = self._ledger.entries()
+            entries, number = self._ledger.read()
             held = max((at for at, entry in enumerate(entries) if entry.holds), default=None)
             earlier = [self._decoded(entry) for entry in entries[held or 0 :]]
-            number = entries[-1].number + 1 if entries else 0
             members = earlier[0].members if held is not None else self._admit_all()
             manifest = Manifest(self._shard, self._writer, members, self._host)
             if self._ledger.propose(number, encode_manifest(manifest, number)):
@@ -125,7 +108,8 @@ class _Opening:
 
     def _admit_all(self) -> tuple[Member, ...]:
         """The members of a new shard: every site that answers."""
-        admitted = each(self._runtime, self._sites.storages, lambda site: site.put(member_name(self._shard, self._writer), b""))
+        name = f"{directory_of(self._shard, self._writer)}/base"
+        admitted = each(self._runtime, self._sites.storages, lambda site: site.put(name, encode_base(Base())))
         return tuple(Member(site.name, self._writer) for site in admitted)
 
     def _overtaken(self, entries: list[Entry]) -> Overtaken:
@@ -133,53 +117,50 @@ class _Opening:
         by = (last.host or last.writer) if last else "others, again and again"
         return Overtaken(f"shard {self._shard} was taken over by {by}; a shard has one writer at a time")
 
-    def fence(self, epoch: int, earlier: list[Manifest]) -> tuple[int, list[Storage]]:
+    def fence(self, epoch: int, earlier: list[Manifest]) -> tuple[int, list[MemberSite]]:
         """The number that shuts earlier writers out, and the members that took it and have all that was acknowledged."""
+        members = {member for manifest in earlier for member in manifest.members}
+        sites = [
+            MemberSite(storage, self._shard, member.admission)
+            for storage in self._sites.storages
+            for member in sorted(members, key=lambda member: member.admission)
+            if member.site == storage.name
+        ]
         for _ in range(CLAIM_TRIES_MAX):
-            trusted = each(self._runtime, self._sites.storages, lambda site: any(is_member(site, m) for m in earlier))
-            listed = each(self._runtime, [site for site, is_one in trusted.items() if is_one], self._numbers)
-            self._check_reach(earlier, list(listed))
+            trusted = each(self._runtime, sites, MemberSite.open)
+            listed = each(self._runtime, [site for site, is_one in trusted.items() if is_one], MemberSite.numbers)
+            self._check_reach(earlier, {site.member for site in listed})
             number = 1 + max((numbers[-1] for numbers in listed.values() if numbers), default=-1)
             if not self._level(epoch, number, listed):
                 continue
-            took = each(self._runtime, list(listed), partial(self._put_fence, number, self._fence_data(epoch, number)))
+            took = each(self._runtime, list(listed), partial(_put_fence, number, self._fence_data(epoch, number)))
             if all(took.values()) and len(took) == len(listed):
                 return number, list(took)
             # An earlier writer was as fast, so that its segment may count and the fence belongs behind it; or a site fell silent.
         raise self._overtaken([])
 
-    def _numbers(self, site: Storage) -> list[int]:
-        return numbers_in(site, self._directory)
-
-    def _level(self, epoch: int, fence: int, listed: dict[Storage, list[int]]) -> bool:
+    def _level(self, epoch: int, fence: int, listed: dict[MemberSite, list[int]]) -> bool:
         """Fills what a site lacks of the numbers before the fence: an earlier writer could still put its segment there.
 
         With that segment where another site has it, else with a fence. Whether all of it was there to be had.
         """
         for site, numbers in listed.items():
             for number in range(numbers[-1] + 1 if numbers else 0, fence):
-                name = object_name(self._directory, number)
-                holders = [other for other, found in listed.items() if number in found]
                 try:
-                    offers = [holder.get(name) for holder in holders]
-                    site.put(name, next((o for o in offers if not _is_fence(o)), self._fence_data(epoch, number)))
+                    offers = [other.get(number) for other, found in listed.items() if number in found]
+                    site.put(number, next((o for o in offers if not _is_fence(o)), self._fence_data(epoch, number)))
                 except (StorageUnavailable, ObjectMissing):
                     return False
         return True
 
-    def _check_reach(self, earlier: list[Manifest], trusted: Sequence[Storage]) -> None:
+    def _check_reach(self, earlier: list[Manifest], trusted: set[Member]) -> None:
         """Raises StorageUnavailable unless, of each manifest's members, one is there and has all that was acknowledged."""
-        names = {site.name for site in trusted}
         for manifest in earlier:
-            members = [member.site for member in manifest.members]
-            if not names.intersection(members):
+            if not trusted.intersection(manifest.members):
+                members = ", ".join(member.site for member in manifest.members)
                 raise StorageUnavailable(
-                    f"shard {self._shard}: no site that has all that was acknowledged answers; such are {', '.join(members)}"
+                    f"shard {self._shard}: no site that has all that was acknowledged answers; such are {members}"
                 )
-
-    def _put_fence(self, number: int, data: bytes, site: Storage) -> bool:
-        name = object_name(self._directory, number)
-        return site.put(name, data) or site.get(name) == data
 
     def _fence_data(self, epoch: int, number: int) -> bytes:
         nothing = SegmentHeader(self._shard, number, None, 0, 0, [], (), (), epoch, self._writer, fence=True, checkpoint=False)
@@ -191,13 +172,16 @@ class _Opening:
         if later:
             raise self._overtaken(later)
 
-    def narrow(self, number: int, manifest: Manifest, whole: Sequence[Storage]) -> tuple[int, Manifest]:
+    def narrow(self, number: int, manifest: Manifest, whole: Sequence[MemberSite]) -> tuple[int, Manifest]:
         """Leaves only those sites members that have all that counts."""
-        names = {site.name for site in whole}
-        fewer = Manifest(self._shard, self._writer, tuple(m for m in manifest.members if m.site in names), self._host)
+        fewer = Manifest(self._shard, self._writer, tuple(site.member for site in whole), self._host)
         if not self._ledger.propose(number + 1, encode_manifest(fewer, number + 1)):
             raise self._overtaken(self._ledger.entries(number))
         return number + 1, fewer
+
+
+def _put_fence(number: int, data: bytes, site: MemberSite) -> bool:
+    return site.put(number, data) or site.get(number) == data
 
 
 def _is_fence(data: bytes) -> bool:
