@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from headwater.core.errors import CorruptLog
+from headwater.core.errors import CorruptLog, LogError
 from headwater.log.history import Tail, read_header, read_tail, reader_of
-from headwater.log.manifest import Member
 from headwater.log.member import MemberSite
 from headwater.log.segment import Group, Segment, Torn
 from headwater.log.storage import ObjectMissing, StorageUnavailable
@@ -21,17 +20,14 @@ class Counted(NamedTuple):
     site: MemberSite
 
 
-def restore(
-    sites: Sequence[MemberSite], member_sets: Sequence[Collection[Member]]
-) -> tuple[tuple[Counted, ...], tuple[MemberSite, ...]]:
+def restore(sites: Sequence[MemberSite]) -> tuple[tuple[Counted, ...], tuple[MemberSite, ...]]:
     """What counts since the last checkpoint, oldest segment first, and the sites that have all of it now.
 
-    Every site given has all that was acknowledged, unless it is damaged. What was not, and is whole on one of them, is kept, and
-    brought to the others; but for a segment that cannot have been acknowledged, because of each of the sets of members that may
-    have had to acknowledge it one has a fence in its place.
+    Every site given had to acknowledge what was acknowledged, and has it unless it is damaged. What was not, and is whole on one
+    of them, is kept, and brought to the others; but for a segment in whose place one of them has a fence.
     Raises CorruptLog where no site has what counts, StorageUnavailable where none answers.
     """
-    number = _last_number(sites, member_sets)
+    number = _last_number(sites)
     if number is None:
         return (), tuple(sites)
     tails: dict[MemberSite, Tail | None] = {}
@@ -56,7 +52,7 @@ def restore(
     return tuple(reversed(counted)), tuple(whole)
 
 
-def _last_number(sites: Sequence[MemberSite], member_sets: Sequence[Collection[Member]]) -> int | None:
+def _last_number(sites: Sequence[MemberSite]) -> int | None:
     """The number of the last segment that counts; None where there is none."""
     found: dict[MemberSite, list[int]] = {}
     for site in sites:
@@ -67,32 +63,29 @@ def _last_number(sites: Sequence[MemberSite], member_sets: Sequence[Collection[M
     if not found:
         raise StorageUnavailable(f"shard {sites[0].shard}: none of its sites answers any more")
     for number in sorted({number for numbers in found.values() for number in numbers}, reverse=True):
-        fenced, holds = _fenced(number, [site for site, numbers in found.items() if number in numbers])
-        if holds and not (fenced and all(fenced.intersection(members) for members in member_sets)):
+        fenced, holds, unread = _fenced(number, [site for site, numbers in found.items() if number in numbers])
+        if fenced:
+            continue
+        if holds:
             return number
+        if unread is not None:
+            raise unread
     return None
 
 
-def _fenced(number: int, sites: Sequence[MemberSite]) -> tuple[set[Member], bool]:
-    """The members that have a fence under the number, and whether one has a segment there."""
-    fenced: set[Member] = set()
-    holds = False
-    damaged: CorruptLog | None = None
+def _fenced(number: int, sites: Sequence[MemberSite]) -> tuple[bool, bool, LogError | None]:
+    """Whether a site has a fence under the number, whether one has a segment there, and why another cannot be read."""
+    fenced = holds = False
+    unread: LogError | None = None
     for site in sites:
         try:
             segment = read_header(site, number)
-        except CorruptLog as e:
-            damaged = e
+        except (CorruptLog, StorageUnavailable) as e:
+            unread = e
             continue
-        except StorageUnavailable:
-            continue
-        if segment is not None and segment.header.fence:
-            fenced.add(site.member)
-        elif segment is not None:
-            holds = True
-    if damaged is not None and not holds and not fenced:
-        raise damaged
-    return fenced, holds
+        fenced = fenced or (segment is not None and segment.header.fence)
+        holds = holds or (segment is not None and not segment.header.fence)
+    return fenced, holds, unread
 
 
 def before(after: Segment, sites: Sequence[MemberSite]) -> Counted:

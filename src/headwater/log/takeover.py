@@ -64,12 +64,11 @@ def take_over(shard: str, sites: Sites, runtime: Runtime, writer: str, host: str
     Raises StorageUnavailable where too few sites answer, Overtaken where others claim it again and again, CorruptLog.
     """
     opening = _Opening(shard, sites, runtime, writer, host)
-    number, manifest, earlier = opening.claim()
-    fence, trusted = opening.fence(number, earlier or [manifest])
+    number, manifest = opening.claim()
+    fence, fenced = opening.fence(number, manifest)
     # Whoever claimed after us shuts us out; who claimed before and was slower must not come after.
     opening.check_last(number)
-    counted, restored = restore(trusted, [each.members for each in earlier or [manifest]])
-    whole = tuple(site for site in restored if site.member in manifest.members)
+    counted, whole = restore(fenced)
     if not whole:
         raise StorageUnavailable(f"shard {shard}: no site that has all that was acknowledged answers any more")
     if len(whole) < len(manifest.members):
@@ -88,19 +87,28 @@ class _Opening:
         self._host = host
         self._ledger = ledger_of(shard, sites, runtime)
 
-    def claim(self) -> tuple[int, Manifest, list[Manifest]]:
-        """Number and manifest that make this process the writer, and the manifests that may have been in force before."""
+    def claim(self) -> tuple[int, Manifest]:
+        """Number and manifest that make this process the writer.
+
+        Its members are those that every manifest names that may be in force: they have all that was acknowledged, and a fence on
+        one of them shuts out whoever acknowledges by any of these.
+        """
         self._ledger.admit()
         for attempt in range(CLAIM_TRIES_MAX):
             if attempt:
                 self._runtime.sleep(self._runtime.random() * 0.05 * 2**attempt)
             entries, number = self._ledger.read()
             held = max((at for at, entry in enumerate(entries) if entry.holds), default=None)
-            earlier = [self._decoded(entry) for entry in entries[held or 0 :]]
-            members = earlier[0].members if held is not None else self._admit_all()
+            earlier = [self._decoded(entry).members for entry in entries[held or 0 :]]
+            members = earlier[0] if earlier else self._admit_all()
+            members = tuple(member for member in members if all(member in others for others in earlier))
+            if not members:
+                raise StorageUnavailable(
+                    f"shard {self._shard}: too few sites answer to tell which have all that was acknowledged"
+                )
             manifest = Manifest(self._shard, self._writer, members, self._host)
             if self._ledger.propose(number, encode_manifest(manifest, number)):
-                return number, manifest, earlier
+                return number, manifest
         raise self._overtaken([])
 
     def _decoded(self, entry: Entry) -> Manifest:
@@ -117,19 +125,22 @@ class _Opening:
         by = (last.host or last.writer) if last else "others, again and again"
         return Overtaken(f"shard {self._shard} was taken over by {by}; a shard has one writer at a time")
 
-    def fence(self, epoch: int, earlier: list[Manifest]) -> tuple[int, list[MemberSite]]:
-        """The number that shuts earlier writers out, and the members that took it and have all that was acknowledged."""
-        members = {member for manifest in earlier for member in manifest.members}
+    def fence(self, epoch: int, manifest: Manifest) -> tuple[int, list[MemberSite]]:
+        """The number that shuts earlier writers out, and the members that took it."""
         sites = [
             MemberSite(storage, self._shard, member.admission)
             for storage in self._sites.storages
-            for member in sorted(members, key=lambda member: member.admission)
+            for member in manifest.members
             if member.site == storage.name
         ]
         for _ in range(CLAIM_TRIES_MAX):
             trusted = each(self._runtime, sites, MemberSite.open)
             listed = each(self._runtime, [site for site, is_one in trusted.items() if is_one], MemberSite.numbers)
-            self._check_reach(earlier, {site.member for site in listed})
+            if not listed:
+                members = ", ".join(site.name for site in sites)
+                raise StorageUnavailable(
+                    f"shard {self._shard}: no site with all that was acknowledged answers; such are {members}"
+                )
             number = 1 + max((numbers[-1] for numbers in listed.values() if numbers), default=-1)
             if not self._level(epoch, number, listed):
                 continue
@@ -152,15 +163,6 @@ class _Opening:
                 except (StorageUnavailable, ObjectMissing):
                     return False
         return True
-
-    def _check_reach(self, earlier: list[Manifest], trusted: set[Member]) -> None:
-        """Raises StorageUnavailable unless, of each manifest's members, one is there and has all that was acknowledged."""
-        for manifest in earlier:
-            if not trusted.intersection(manifest.members):
-                members = ", ".join(member.site for member in manifest.members)
-                raise StorageUnavailable(
-                    f"shard {self._shard}: no site that has all that was acknowledged answers; such are {members}"
-                )
 
     def _fence_data(self, epoch: int, number: int) -> bytes:
         nothing = SegmentHeader(self._shard, number, None, 0, 0, [], (), (), epoch, self._writer, fence=True, checkpoint=False)
