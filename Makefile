@@ -14,7 +14,7 @@ KERNEL_SOURCES := $(shell find kernel/src kernel/tables -type f) kernel/Cargo.to
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long faults witness check fuzz fuzz-smoke sanitize miri bench curves screenshots webhooks clean
+.PHONY: help setup demo test test-long faults witness check fuzz fuzz-smoke sanitize miri bench bench-log curves screenshots webhooks clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -88,6 +88,10 @@ miri: setup ## The kernel's raw pointers in Miri (nightly Rust)
 bench: setup ## Measure the kernel (events/s of CPU time; ARGS=… for the table), then `make curves` (PLOTS=no: without)
 	$(BIN)/python benchmarks/kernel.py $(ARGS)
 	$(if $(filter no,$(PLOTS)),,$(BIN)/python benchmarks/curves.py)
+
+bench-log: setup ## Measure the log: CPU beside bare zstd, bytes, latency; then the same beside Kafka (KAFKA=no: without; ARGS=… for the first)
+	$(BIN)/python benchmarks/log.py $(ARGS)
+	$(if $(filter no,$(KAFKA)),,$(BIN)/python benchmarks/log_kafka.py)
 
 curves: setup ## Draw how the kernel's cost grows with rules, outputs, bytes and apps, into build/curves
 	$(BIN)/python benchmarks/curves.py $(ARGS)

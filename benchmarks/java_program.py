@@ -26,13 +26,17 @@ def missing() -> str | None:
 
 def jars() -> Path:
     """The directory of jars, fetched once. Raises subprocess.CalledProcessError where they cannot be had."""
-    lib = BUILD / "lib"
-    pom = HERE / "pom.xml"
+    lib = fetched(HERE / "pom.xml", BUILD / "lib")
+    next(lib.glob("protoc-*.exe")).chmod(0o755)
+    return lib
+
+
+def fetched(pom: Path, lib: Path) -> Path:
+    """The directory ``lib`` with the jars that a pom asks for, fetched once. Raises subprocess.CalledProcessError."""
     done = lib / hashlib.sha256(pom.read_bytes()).hexdigest()[:16]
     if not done.exists():
         command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={lib}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        next(lib.glob("protoc-*.exe")).chmod(0o755)
         done.touch()
     return lib
 

@@ -1,22 +1,20 @@
-"""Measures the log: CPU an event beside bare zstd, bytes on disk, append latency at a steady rate, and a topic of many partitions.
+"""Measures the log: CPU an event beside bare zstd, bytes on disk, append latency at a steady rate, a topic of many partitions.
 
-CPU time is that of the whole process, all threads, user and system; the median of rounds in which everything is measured in turn. Bare
-zstd is the Python package `zstandard` at level 1, one call for each batch: the log stores each batch as one block of the same bytes.
+CPU time is that of the whole process, all threads, user and system; the median of rounds in which everything is measured in turn.
+Bare zstd is the Python package `zstandard`, one call for each batch: the log stores each batch as one block of the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import itertools
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,65 +24,40 @@ import open_loop
 import zstandard
 from log_load import Load
 
-from headwater.log.interface import AppendGroup, Log
+from headwater.log.interface import Log
 
-READ_BYTES_MAX = 1024 * 1024
 LEVEL = 1
 PARTITION_OPTIONS = ("rate", "seconds", "partitions", "group_events", "drain_seconds", "threads", "events", "directory", "log")
 
 
-def say(doing: str) -> None:
-    """Progress, apart from the figures."""
-    print(f"{time.strftime('%H:%M:%S')} {doing}", file=sys.stderr, flush=True)
+def bare_zstd(load: Load) -> dict[str, float]:
+    """CPU seconds of compressing and decompressing every batch by itself. What comes of it is forgotten at once, as reads are."""
+    compressor, decompressor = zstandard.ZstdCompressor(level=LEVEL), zstandard.ZstdDecompressor()
+    packed = [compressor.compress(one.data) for one in load.batches]
 
+    def each(work: Callable[[bytes], bytes], given: Iterable[bytes]) -> None:
+        for one in given:
+            work(one)
 
-def append_all(log: Log, load: Load, threads: int) -> None:
-    """Appends every batch, one an append, from so many threads."""
-    writer = log.writer(log_load.SHARD)
-    numbers = itertools.count()
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            while (number := next(numbers)) < len(load.batches):
-                writer.append(AppendGroup(batches=(load.batches[number],)))
-        except BaseException as e:
-            failed.append(e)
-
-    started = [threading.Thread(target=work) for _ in range(threads)]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join()
-    if failed:
-        raise failed[0]
-
-
-def read_all(log: Log, each: Callable[[bytes], object]) -> None:
-    """Reads partition 0 from its start to its end."""
-    offset, end = 0, log.end_offset(log_load.TOPIC, 0)
-    while offset < end:
-        fetch = log.read(log_load.TOPIC, 0, offset, READ_BYTES_MAX)
-        each(fetch.data)
-        offset = fetch.next_offset
+    return {
+        "compress": log_load.cpu_of(lambda: each(compressor.compress, (one.data for one in load.batches))),
+        "decompress": log_load.cpu_of(lambda: each(decompressor.decompress, packed)),
+        "compressed bytes": sum(map(len, packed)),
+    }
 
 
 def one_round(opened: Callable[[Path], Log], directory: Path, load: Load, threads: int) -> dict[str, float]:
-    """CPU seconds of each kind of work, and bytes on disk. Raises AssertionError where other bytes are read than were appended."""
-    compressor, decompressor = zstandard.ZstdCompressor(level=LEVEL), zstandard.ZstdDecompressor()
-    packed: list[bytes] = []
-    found = {"compress": log_load.cpu_of(lambda: packed.extend(compressor.compress(one.data) for one in load.batches))}
-    found["decompress"] = log_load.cpu_of(lambda: [decompressor.decompress(one) for one in packed])
-    found["compressed bytes"] = sum(map(len, packed))
+    """CPU seconds of each kind of work, and bytes on disk. Raises AssertionError where other bytes are read."""
+    found = bare_zstd(load)
     for name, count in (("append", 1), (f"append, {threads} threads", threads)):
         with tempfile.TemporaryDirectory(dir=directory) as place:
             log = opened(Path(place))
             try:
-                found[name] = log_load.cpu_of(functools.partial(append_all, log, load, count))
+                found[name] = log_load.cpu_of(functools.partial(log_load.append_all, log.writer(log_load.SHARD), load, count))
                 if count == 1:
-                    found["read"] = log_load.cpu_of(functools.partial(read_all, log, len))
+                    found["read"] = log_load.cpu_of(functools.partial(log_load.read_all, log, 0, len))
                     read: list[bytes] = []
-                    read_all(log, read.append)
+                    log_load.read_all(log, 0, read.append)
                     assert b"".join(read) == b"".join(one.data for one in load.batches), "other bytes were read than appended"
             finally:
                 log.close()
@@ -104,9 +77,8 @@ def cpu_figures(given: argparse.Namespace) -> dict[str, Any]:
         "events_per_batch": round(load.events / len(load.batches)),
     }
     many = f"append, {given.appenders} threads"
-    for name, beside in (
-        ("compress", "compress"), ("append", "compress"), (many, "compress"), ("decompress", "decompress"), ("read", "decompress"),
-    ):  # fmt: skip
+    kinds = {"compress": "compress", "append": "compress", many: "compress", "decompress": "decompress", "read": "decompress"}
+    for name, beside in kinds.items():
         times = log_load.per_event([one[name] for one in rounds], load.events)
         found[name] = {**times, "of_bare_zstd": round(statistics.median(one[name] / one[beside] for one in rounds), 2)}
     found["compress"]["disk_fraction"] = round(rounds[-1]["compressed bytes"] / load.record_bytes, 4)
@@ -126,7 +98,10 @@ def latency_figures(given: argparse.Namespace) -> dict[str, float]:
             writer = log.writer(log_load.SHARD)
             cpu = time.process_time()
             latencies = open_loop.run(
-                lambda number: writer.append(groups[number % len(groups)]), arrivals, given.append_events / given.rate, given.threads
+                lambda number: writer.append(groups[number % len(groups)]),
+                arrivals,
+                given.append_events / given.rate,
+                given.threads,
             )
             cpu = time.process_time() - cpu
         finally:
@@ -137,7 +112,7 @@ def latency_figures(given: argparse.Namespace) -> dict[str, float]:
         **latencies.figures(given.append_events),
         "rate_asked": given.rate,
         "append_events": given.append_events,
-        "cpu_ns_per_event": round(1e9 * cpu / (arrivals * given.append_events)),
+        "client_ns_per_event": round(1e9 * cpu / (arrivals * given.append_events)),
         "disk_fraction": round(disk / raw, 4),
     }
 
@@ -155,9 +130,8 @@ def show(found: dict[str, Any]) -> None:
     """Tables for people."""
     print(f"{found['log']} log; {found['bare']}; CPU time of the process, {found['rounds']} rounds\n")
     if cpu := found.get("cpu"):
-        print(
-            f"events of {cpu['event_bytes']} bytes, records of {cpu['record_bytes']}, {cpu['events_per_batch']} in a batch; disk: of records"
-        )
+        sizes = f"events of {cpu['event_bytes']} bytes, records of {cpu['record_bytes']}"
+        print(f"{sizes}, {cpu['events_per_batch']} in a batch; disk: of the bytes of records")
         rows = [
             (name, row["ns_per_event"], row["fastest"], row["slowest"], row["of_bare_zstd"], row.get("disk_fraction", ""))
             for name, row in cpu.items()
@@ -176,7 +150,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=["cpu", "latency", "partitions"], default=["cpu", "latency", "partitions"])
     parser.add_argument("--rounds", type=int, default=7, help="of the CPU figures; one more before them warms up")
     parser.add_argument("--batch-bytes", type=int, default=256 * 1024, help="records of one append, and of one block")
-    parser.add_argument("--appenders", type=int, default=4, help="threads of the second row of appends")
+    parser.add_argument("--appenders", type=int, default=8, help="threads of the second row of appends")
     parser.add_argument("--append-events", type=int, default=100, help="events of one append where latency is measured")
     parser.add_argument("--quick", action="store_true", help="a second of everything: that it works, not how fast")
     parser.add_argument("--json", action="store_true", help="one JSON object in place of the tables")
@@ -196,7 +170,7 @@ def main() -> None:
     found: dict[str, Any] = {"log": given.log, "bare": bare, "rounds": given.rounds}
     measures = {"cpu": cpu_figures, "latency": latency_figures, "partitions": partition_figures}
     for name in given.parts:
-        say(name)
+        log_load.say(name)
         found[name] = measures[name](given)
     if given.json:
         print(json.dumps(found))

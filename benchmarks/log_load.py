@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import statistics
+import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +17,7 @@ from typing import NamedTuple
 import workload
 
 from headwater.core.record import Record, encode
-from headwater.log.interface import AppendGroup, Batch, Log
+from headwater.log.interface import AppendGroup, Batch, Log, ShardWriter
 from headwater.log.local import LocalLog
 
 # A new log is one more line: all of the benchmarks work over the interface.
@@ -23,6 +26,7 @@ LOGS: dict[str, Callable[[Path], Log]] = {"local": LocalLog}
 TOPIC = "app_events"
 SHARD = "bench"
 SEED = 11
+READ_BYTES_MAX = 1024 * 1024
 DIRECTORY = Path(__file__).parents[1] / "build" / "log"
 Row = tuple[object, ...]
 
@@ -88,6 +92,41 @@ def spread(count: int, events_a_group: int, partitions: int) -> list[AppendGroup
             parts.setdefault(zlib.crc32(key.encode()) % partitions, []).append(record)
         groups.append(AppendGroup(batches=tuple(batch(taken, number) for number, taken in sorted(parts.items()))))
     return groups
+
+
+def append_all(writer: ShardWriter, load: Load, threads: int) -> None:
+    """Appends every batch, one an append, from so many threads."""
+    numbers = itertools.count()
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while (number := next(numbers)) < len(load.batches) and not failed:
+                writer.append(AppendGroup(batches=(load.batches[number],)))
+        except BaseException as e:
+            failed.append(e)
+
+    started = [threading.Thread(target=work) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def read_all(log: Log, offset: int, each: Callable[[bytes], object]) -> None:
+    """Reads partition 0 from the offset to its end."""
+    end = log.end_offset(TOPIC, 0)
+    while offset < end:
+        fetch = log.read(TOPIC, 0, offset, READ_BYTES_MAX)
+        each(fetch.data)
+        offset = fetch.next_offset
+
+
+def say(doing: str) -> None:
+    """Progress, apart from the figures."""
+    print(f"{time.strftime('%H:%M:%S')} {doing}", file=sys.stderr, flush=True)
 
 
 def bytes_on_disk(directory: Path) -> int:

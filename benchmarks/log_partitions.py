@@ -18,8 +18,6 @@ import open_loop
 
 from headwater.log.interface import Log
 
-READ_BYTES_MAX = 1024 * 1024
-
 
 class Reader(threading.Thread):
     """Reads every partition on from where it was, round after round, until `finish` and nothing is left, or the time is over."""
@@ -60,7 +58,7 @@ class Reader(threading.Thread):
             while offset < end:
                 if self._ends_at is not None and time.perf_counter() > self._ends_at:
                     return False
-                fetch = self._log.read(log_load.TOPIC, partition, offset, READ_BYTES_MAX)
+                fetch = self._log.read(log_load.TOPIC, partition, offset, log_load.READ_BYTES_MAX)
                 self.reads += 1
                 self.events += fetch.next_offset - offset
                 self.bytes += len(fetch.data)
@@ -117,7 +115,9 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What `log.py` hands on."""
     parser.add_argument("--log", choices=sorted(log_load.LOGS), default="local")
-    parser.add_argument("--directory", type=Path, default=log_load.DIRECTORY, help="on a local disk; files are removed in the end")
+    parser.add_argument(
+        "--directory", type=Path, default=log_load.DIRECTORY, help="on a local disk; files are removed in the end"
+    )
     parser.add_argument("--rate", type=int, default=50_000, help="events a second")
     parser.add_argument("--seconds", type=float, default=20.0, help="of steady appends")
     parser.add_argument("--partitions", type=int, default=10_000)

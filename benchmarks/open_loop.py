@@ -1,6 +1,7 @@
 """Appends that arrive at fixed times, whether earlier ones are done or not; latency counts from when an append should have begun.
 
-Who waits for one answer before sending the next measures a stall once, however many appends would have met it (coordinated omission).
+Who waits for one answer before sending the next measures a stall once, however many appends would have met it: coordinated
+omission.
 """
 
 from __future__ import annotations
