@@ -57,7 +57,7 @@ class FolderWorld:
         self.begins[name] = before[:at]
         storage.append(name, at, data)
         del self.begins[name]
-        self.values[name] = {before[:at] + data}
+        self.values[name] = {before[:at] + data + before[at + len(data) :]}
         self.acknowledged += 1
 
     def delete(self, storage: FolderStorage, name: str) -> None:

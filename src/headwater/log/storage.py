@@ -32,8 +32,9 @@ class Storage(Protocol):
         ...
 
     def append(self, name: str, at: int, data: bytes, sync: bool = True) -> None:
-        """Cuts an object to ``at`` bytes (it has as many or more) and writes the data behind them.
+        """Writes the data at byte ``at`` of an object that has as many bytes or more; what stands behind the data stays.
 
+        So a write that comes late, after somebody else finished what it began, changes nothing.
         All of the object is durable on return (unless not ``sync``); with no data that is all it does. Only where ``appends``.
         After a failure the object is not to be appended to again by this process: the system may have dropped the bytes and call
         the next sync a success. Raises StorageFull, StorageUnavailable, ObjectMissing.

@@ -40,7 +40,7 @@ class MemoryStorage:
             before = self._object(name)
             if not 0 <= at <= len(before):
                 raise LogError(f"{self.name}: {name} has {len(before)} bytes, nothing can be appended at byte {at}")
-            self._objects[name] = before[:at] + data
+            self._objects[name] = before[:at] + data + before[at + len(data) :]
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """See `Storage`."""

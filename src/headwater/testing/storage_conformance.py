@@ -216,13 +216,13 @@ class StorageConformance:
         storage.append("s/1", 12, b"")
         assert other.get("s/1") == b"head-one-two"
         storage.append("s/1", 8, b"-2")
-        assert other.get("s/1") == b"head-one-2"
+        assert other.get("s/1") == b"head-one-2wo"
         storage.append("s/1", 4, b"")
-        assert other.get("s/1") == b"head"
-        other.append("s/1", 4, b"-other")
-        assert storage.get("s/1", 5) == b"other"
-        storage.append("s/1", 10, b"!")
-        assert other.get("s/1") == b"head-other!"
+        assert other.get("s/1") == b"head-one-2wo"
+        other.append("s/1", 4, b"-other, longer")
+        assert storage.get("s/1", 5) == b"other, longer"
+        storage.append("s/1", 18, b"!")
+        assert other.get("s/1") == b"head-other, longer!"
         assert other.put("s/1", b"x") is False
 
     def test_an_append_that_would_leave_a_gap_is_refused(self) -> None:

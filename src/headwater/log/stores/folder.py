@@ -91,7 +91,7 @@ class FolderStorage:
                 size = self._files.size(file.fd)
                 if not 0 <= at <= size:
                     raise LogError(f"{path}: has {size} bytes, nothing can be appended at byte {at}")
-                self._append(path, file, size, at, data, sync)
+                self._append(path, file, at, data, sync)
         except _ABSENT as e:
             raise self._missing(path) from e
         except OSError as e:
@@ -206,11 +206,9 @@ class FolderStorage:
             if name.startswith(".") and name.endswith(_PARTIAL) and self._files.modified_s(directory / name) < before_s:
                 self._files.remove(directory / name)
 
-    def _append(self, path: Path, file: OpenFile, size: int, at: int, data: bytes, sync: bool) -> None:
+    def _append(self, path: Path, file: OpenFile, at: int, data: bytes, sync: bool) -> None:
         synced = False
         try:
-            if size > at:
-                self._files.truncate(file.fd, at)
             write_all(self._files, file.fd, data, at)
             if sync:
                 synced = True
@@ -222,8 +220,6 @@ class FolderStorage:
             self._fail(path, f"{'a sync' if synced else 'a write'} failed: {e.strerror or e}")
             if e.errno not in _FULL:
                 raise StorageUnavailable(f"{path}: {len(data)} bytes at byte {at}: {e.strerror or e}") from e
-            with suppress(OSError):
-                self._files.truncate(file.fd, at)
             raise StorageFull(f"{path}: {len(data)} bytes at byte {at}: {e.strerror or e}") from e
 
     def _fail(self, path: Path, why: str) -> None:
