@@ -8,6 +8,7 @@ from headwater.log.storage import Storage
 from headwater.log.stores.folder import FolderStorage
 from headwater.testing.faults import SimulatedFiles
 from headwater.testing.memory_storage import MemoryStorage
+from headwater.testing.simulation import World
 from headwater.testing.storage_conformance import StorageConformance
 
 
@@ -47,3 +48,18 @@ class TestFolderStorageOnASimulatedDisk(StorageConformance):
 
     def open(self) -> Storage:
         return FolderStorage(Path("/var/lib/headwater/site"), self.disk)
+
+
+class TestSimStorage(StorageConformance):
+    appends = True
+
+    @pytest.fixture(autouse=True)
+    def _site(self) -> None:
+        self.site = World(0).site("a", self.appends)
+
+    def open(self) -> Storage:
+        return self.site
+
+
+class TestSimStorageWithoutAppends(TestSimStorage):
+    appends = False
