@@ -8,7 +8,7 @@ from typing import NamedTuple
 from headwater.core.errors import CorruptLog
 from headwater.log.member import MemberSite
 from headwater.log.segment import Group, Segment, SegmentReader, Torn
-from headwater.log.storage import ObjectMissing
+from headwater.log.storage import ObjectMissing, StorageUnavailable
 
 
 class Tail(NamedTuple):
@@ -45,7 +45,8 @@ def read_header(site: MemberSite, number: int) -> Segment | None:
 def read_tail(site: MemberSite, number: int) -> Tail | None:
     """The segment's valid groups; None where the site has no such segment, or a fence in its place.
 
-    Raises CorruptLog where its header is damaged. The records of the last group are checked as well: only that one can be torn.
+    Raises CorruptLog where its header is damaged, StorageUnavailable. The records of the last group are checked as well: only
+    that one can be torn.
     """
     segment = read_header(site, number)
     if segment is None or segment.header.fence:
@@ -58,6 +59,8 @@ def read_tail(site: MemberSite, number: int) -> Tail | None:
             groups.append(group)
         if groups:
             reader.check_bodies(groups[-1])
+    except ObjectMissing as e:
+        raise StorageUnavailable(f"{site.name}: erased while it was being read: {e}") from None
     except Torn as e:
         torn = e
         if groups and e.at < groups[-1].end:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from headwater.core.errors import CorruptLog
 from headwater.log.history import read_header
+from headwater.log.ledger import object_name
 from headwater.log.member import Base, MemberSite, directory_of, encode_base
 from headwater.log.segment import Segment
-from headwater.log.storage import ObjectMissing, Storage
+from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
 
 
 def admit(
@@ -32,13 +33,14 @@ def admit(
         segment = _before(members, segment)
     base = Base(old.admission, segment.header.number) if old is not None and segment is not None else Base()
     site = MemberSite(storage, shard, admission)
+    # First, and looked for at the end: a site that is erased meanwhile lacks more than is copied here.
+    storage.put(f"{directory_of(shard, admission)}/base", encode_base(base))
     for number, data in reversed(lacking):
-        name = f"{directory_of(shard, admission)}/{number:020}"
+        name = object_name(directory_of(shard, admission), number)
         if not storage.put(name, data) and storage.get(name) != data:
             raise CorruptLog(f"{storage.name}: {name}: there is another segment already")
-    # Last: a site is what it was admitted with only once all of it is there.
-    storage.put(f"{directory_of(shard, admission)}/base", encode_base(base))
-    site.open()
+    if not site.open():
+        raise StorageUnavailable(f"{storage.name}: {directory_of(shard, admission)}: erased while it was being filled")
     return site
 
 

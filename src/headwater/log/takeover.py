@@ -68,7 +68,9 @@ def take_over(shard: str, sites: Sites, runtime: Runtime, writer: str, host: str
     fence, fenced = opening.fence(number, manifest)
     # Whoever claimed after us shuts us out; who claimed before and was slower must not come after.
     opening.check_last(number)
-    counted, whole = restore(fenced)
+    counted, restored = restore(fenced)
+    # Again, since what was brought to a site that was erased meanwhile is not all that counts.
+    whole = tuple(site for site, is_one in each(runtime, restored, MemberSite.open).items() if is_one)
     if not whole:
         raise StorageUnavailable(f"shard {shard}: no site that has all that was acknowledged answers any more")
     if len(whole) < len(manifest.members):
