@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from log_load import Load
 from headwater.log.interface import Log
 
 LEVEL = 1
+PARTS = ("cpu", "disk", "latency", "partitions")
 PARTITION_OPTIONS = ("rate", "seconds", "partitions", "group_events", "drain_seconds", "threads", "events", "directory", "log")
 
 
@@ -88,6 +90,22 @@ def cpu_figures(given: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def disk_figures(given: argparse.Namespace) -> dict[str, float]:
+    """How long the disk takes by itself: writes of the size of one compressed append, each synced, one after the other."""
+    [group, *_] = log_load.groups_of(given.append_events, given.append_events)
+    data = zstandard.ZstdCompressor(level=LEVEL).compress(group.batches[0].data)
+    taken: list[float] = []
+    with tempfile.NamedTemporaryFile(dir=given.directory, buffering=0) as file:
+        ends_at = time.perf_counter() + given.seconds / 4
+        while time.perf_counter() < ends_at or not taken:
+            start = time.perf_counter()
+            file.write(data)
+            os.fdatasync(file.fileno())
+            taken.append(1000 * (time.perf_counter() - start))
+    parts = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
+    return {**{name: round(open_loop.percentile(taken, part), 2) for name, part in parts.items()}, "writes": len(taken)}
+
+
 def latency_figures(given: argparse.Namespace) -> dict[str, float]:
     """Latency of appends at a steady rate, each durable before it counts as done."""
     groups = log_load.groups_of(given.events, given.append_events)
@@ -138,7 +156,7 @@ def show(found: dict[str, Any]) -> None:
             if isinstance(row, dict)
         ]
         log_load.show(("", "ns/event", "from", "to", "of bare zstd", "disk"), rows)
-    for name in ("latency", "partitions"):
+    for name in PARTS[1:]:
         if name in found:
             log_load.show((name, ""), [(key.replace("_", " "), f"{value:,}") for key, value in found[name].items()])
 
@@ -147,7 +165,7 @@ def parsed() -> argparse.Namespace:
     """The command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     log_partitions.arguments(parser)
-    parser.add_argument("--parts", nargs="+", choices=["cpu", "latency", "partitions"], default=["cpu", "latency", "partitions"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=7, help="of the CPU figures; one more before them warms up")
     parser.add_argument("--batch-bytes", type=int, default=256 * 1024, help="records of one append, and of one block")
     parser.add_argument("--appenders", type=int, default=8, help="threads of the second row of appends")
@@ -168,7 +186,7 @@ def main() -> None:
     version = ".".join(map(str, zstandard.ZSTD_VERSION))
     bare = f"bare zstd: Python zstandard {zstandard.__version__}, libzstd {version}, level {LEVEL}"
     found: dict[str, Any] = {"log": given.log, "bare": bare, "rounds": given.rounds}
-    measures = {"cpu": cpu_figures, "latency": latency_figures, "partitions": partition_figures}
+    measures = {"cpu": cpu_figures, "disk": disk_figures, "latency": latency_figures, "partitions": partition_figures}
     for name in given.parts:
         log_load.say(name)
         found[name] = measures[name](given)

@@ -92,7 +92,9 @@ def test_what_is_measured_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     # A log that stores compressed blocks stores no fewer bytes than bare zstd, and a few more.
     assert cpu["compress"]["disk_fraction"] < cpu["append"]["disk_fraction"] < 0.3
     assert cpu["append"]["disk_fraction_of_events"] > cpu["append"]["disk_fraction"]
-    latency, partitions = found["latency"], found["partitions"]
+    latency, partitions, disk = found["latency"], found["partitions"], found["disk"]
+    assert disk["writes"] >= 1
+    assert 0 < disk["p50_ms"] <= disk["p99_ms"] <= disk["max_ms"]
     assert latency["appends"] == 20
     assert 0 < latency["p50_ms"] <= latency["p99_ms"] <= latency["max_ms"]
     assert (partitions["partitions"], partitions["read_fraction"]) == (200, 1.0)
