@@ -40,19 +40,22 @@ class Failed(Exception):
     """Kafka refused a message."""
 
 
-def producer(broker: Broker, batch_bytes: int, linger_ms: float) -> Producer:
-    """One that waits for as many bytes as a block of the log has, or for the linger time."""
+def producer(broker: Broker, given: argparse.Namespace) -> Producer:
+    """One that waits for as many bytes as a block of the log has, or for the linger time.
+
+    Idempotent only if asked: five requests under way are then the most, and librdkafka 2.16 spins while it waits for one of them.
+    """
     return Producer(
         {
             "bootstrap.servers": broker.address,
             "acks": "all",
-            "enable.idempotence": True,
+            "enable.idempotence": given.idempotent,
             "compression.type": "zstd",
             "compression.level": 1,
-            "batch.size": batch_bytes,
+            "batch.size": given.batch_bytes,
             "batch.num.messages": 100_000,
             "message.max.bytes": 8 * 1024 * 1024,
-            "linger.ms": linger_ms,
+            "linger.ms": given.linger_ms,
             "queue.buffering.max.messages": 1_000_000,
             "log_level": LOG_ERRORS,
         }
@@ -111,12 +114,22 @@ def consume_all(broker: Broker, topic: str, start: int, count: int) -> int:
         client.close()
 
 
+def end_of(broker: Broker, topic: str) -> int:
+    """One past the last message of the partition."""
+    client = Consumer({"bootstrap.servers": broker.address, "group.id": "bench"})
+    try:
+        _, end = client.get_watermark_offsets(TopicPartition(topic, 0), 60)
+    finally:
+        client.close()
+    return int(end)
+
+
 def in_turns(broker: Broker, given: argparse.Namespace, load: log_load.Load) -> dict[str, Any]:
     """Rounds of producing everything and reading it; the rounds before them warm Java up."""
     topic = "throughput"
     make_topic(broker, topic)
     groups = [messages_of(one.data) for one in load.batches]
-    client = producer(broker, given.batch_bytes, given.linger_ms)
+    client = producer(broker, given)
     produced, consumed = [], []
     for number in range(given.warm_up + given.rounds):
         produced.append(both_cpus(broker, lambda: produce_all(client, topic, groups)))
@@ -147,8 +160,7 @@ def steady(broker: Broker, given: argparse.Namespace) -> dict[str, Any]:
     topic = "steady"
     make_topic(broker, topic)
     groups = [messages_of(group.batches[0].data) for group in log_load.groups_of(given.events, given.append_events)]
-    # As the log: whoever comes is written at once, together with what came while the last write was under way.
-    client = producer(broker, given.batch_bytes, 0)
+    client = producer(broker, given)
     stop = threading.Event()
 
     def polling() -> None:
@@ -166,21 +178,24 @@ def steady(broker: Broker, given: argparse.Namespace) -> dict[str, Any]:
                 failed.append(error)
             over.set()
 
-        # The producer is idempotent: the last message of a partition is delivered after those before it.
+        # One broker answers requests in order: the last message of a partition is delivered after those before it.
         client.produce_batch(topic, [*messages[:-1], {**messages[-1], "callback": delivered}], 0)
         if not over.wait(DELIVER_SECONDS_MAX) or failed:
             raise Failed(f"append {number}: {failed[:1]}")
 
     interval_s = given.append_events / given.rate
     arrivals = max(round(given.seconds * given.rate / given.append_events), 1)
+    warm_up = min(arrivals, max(round(given.warm_up / interval_s), 1))
     try:
-        open_loop.run(append, min(arrivals, max(round(given.warm_up / interval_s), 1)), interval_s, given.threads)
+        open_loop.run(append, warm_up, interval_s, given.threads)
         found: list[open_loop.Latencies] = []
         cpu = both_cpus(broker, lambda: found.append(open_loop.run(append, arrivals, interval_s, given.threads)))
     finally:
         stop.set()
         thread.join()
-    events = arrivals * given.append_events
+    events, sent = arrivals * given.append_events, (warm_up + arrivals) * given.append_events
+    if (stored := end_of(broker, topic)) < sent:
+        raise Failed(f"{stored} of {sent} messages were stored")
     costs = {
         name: round(1e9 * one / events) for name, one in zip(("client_ns_per_event", "server_ns_per_event"), cpu, strict=False)
     }
@@ -249,7 +264,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--batch-bytes", type=int, default=256 * 1024, help="records of one append, and of one batch of the producer"
     )
-    parser.add_argument("--linger-ms", type=float, default=5.0, help="of the producer, where latency is not measured")
+    parser.add_argument(
+        "--linger-ms", type=float, default=5.0, help="that the producer waits for more messages; 5 is its default"
+    )
+    parser.add_argument("--idempotent", action="store_true", help="the producer numbers its batches, so that Kafka drops repeats")
     parser.add_argument("--appenders", type=int, default=8, help="threads that append to the log")
     parser.add_argument("--rate", type=int, default=50_000, help="events a second where latency is measured")
     parser.add_argument("--seconds", type=float, default=20.0, help="of steady appends")
