@@ -6,67 +6,52 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headwater.core.errors import Overtaken
 from headwater.log import commit, member, restore, takeover
-from tests.simulation.shard import run
+from headwater.testing.simulation import first_caught, sweep
+from tests.simulation.shard import Shard
 
 SEEDS, CHUNK = 1000, 50
-MUTANT_SEEDS = 150
-
-
-def play(seeds: range) -> None:
-    for seed in seeds:
-        try:
-            run(seed)
-        except Exception as e:
-            raise AssertionError(f"seed {seed}: {type(e).__name__}: {e}") from e
+MUTANT_SEEDS = 100
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_no_seed_breaks_a_promise(first: int) -> None:
-    play(range(first, first + CHUNK))
+    sweep(lambda seed: Shard(seed).play(), range(first, first + CHUNK))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(SEEDS, 20 * SEEDS, 10 * CHUNK))
 def test_no_seed_of_many_breaks_a_promise(first: int) -> None:
-    play(range(first, first + 10 * CHUNK))
+    sweep(lambda seed: Shard(seed).play(), range(first, first + 10 * CHUNK))
 
 
 def test_seeds_do_something() -> None:
-    outcomes = [run(seed) for seed in range(100)]
-    assert sum(outcome.acknowledged for outcome in outcomes) > 1000
-    assert sum(outcome.opened for outcome in outcomes) > 100
-    assert sum(outcome.refused for outcome in outcomes) > 10
-    trace = "\n".join(line for outcome in outcomes for line in outcome.trace)
-    for what in ("is erased", "is back", "left", "gives up: shard s was taken over", "cannot open the shard", "is killed"):
-        assert what in trace, f"no seed did this: {what}"
+    played = [Shard(seed).play() for seed in range(60)]
+    outcomes = [append.outcome for shard in played for append in shard.history.appends]
+    assert outcomes.count("acknowledged") > 3000
+    assert outcomes.count("refused") > 10
+    assert outcomes.count("unknown") > 50
+    assert sum(shard.opened for shard in played) > 300
+    assert sum(shard.left for shard in played) > 5
+    assert sum(shard.returned for shard in played) > 5
+    trace = "\n".join(line for shard in played for line in shard.world.trace())
+    assert " erased " in trace
+
+
+PROGRAM = "from tests.simulation.shard import Shard; print('\\n'.join(Shard(4).play().world.trace()))"
 
 
 def test_the_same_seed_does_the_same_in_any_process() -> None:
-    code = (
-        "import hashlib; from tests.simulation.shard import run\n"
-        "for seed in (3, 4): print(hashlib.md5('\\n'.join(run(seed).trace).encode()).hexdigest())"
-    )
-    root = Path(__file__).parents[2]
-    told = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=root,
-            env={**os.environ, "PYTHONHASHSEED": salt},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-        for salt in ("1", "2")
-    ]
-    assert told[0] == told[1]
-    assert told[0][0] != told[0][1]
+    trace = Shard(4).play().world.trace()
+    assert Shard(5).play().world.trace() != trace
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    fresh = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    assert fresh.stdout.splitlines() == trace
 
 
 def _append_and_not_look(number: int, at: int, data: bytes, site: Any) -> bool:
@@ -120,10 +105,5 @@ MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_broken_build_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     MUTANTS[name](monkeypatch)
-    for seed in range(MUTANT_SEEDS):
-        try:
-            run(seed)
-        except Exception as e:
-            print(f"{name}: caught by seed {seed}: {type(e).__name__}: {e}")
-            return
-    raise AssertionError(f"{MUTANT_SEEDS} seeds do not see that {name}")
+    seed = first_caught(lambda seed: Shard(seed).play(), range(MUTANT_SEEDS), Exception)
+    assert seed is not None, f"{MUTANT_SEEDS} seeds do not see that {name}"

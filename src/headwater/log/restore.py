@@ -120,11 +120,14 @@ def before(after: Segment, sites: Sequence[MemberSite]) -> Counted:
 
 
 def _fill(site: MemberSite, tail: Tail | None, counted: Counted) -> bool:
-    """Brings what counts of the last segment to a site; whether it has it then."""
+    """Brings what counts of the last segment to a site; whether it has it then, durable."""
     segment, number = counted.segment, counted.segment.header.number
-    if tail is not None and tail.segment.end >= segment.end:
-        return True
     try:
+        if tail is not None and tail.segment.end >= segment.end:
+            if site.appends:
+                # A writer that died may have left it in the system's cache alone.
+                site.append(number, segment.end, b"")
+            return True
         if tail is None:
             data = counted.site.get(number, 0, segment.end)
             return site.put(number, data) or site.get(number, 0, segment.end) == data
