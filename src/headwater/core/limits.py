@@ -47,6 +47,9 @@ INDEXED_SEGMENTS_MAX = 8
 # Storages of the log: a longer name, or a longer part of one between slashes, is refused.
 OBJECT_NAME_BYTES_MAX = 900
 OBJECT_NAME_PART_BYTES_MAX = 200
+# A request to an object store that is not answered by then, or a connection that is not made, makes the store unavailable.
+STORAGE_REQUEST_S_MAX = 10.0
+STORAGE_CONNECT_S_MAX = 3.0
 # Files that a folder keeps open for appends; of more, those used longest ago are closed.
 STORAGE_OPEN_FILES_MAX = 256
 # Directories of a folder that are known to be durable; beyond it they are forgotten, and synced again.
