@@ -91,8 +91,8 @@ def test_a_name_node_that_does_not_answer_is_unavailable_in_time() -> None:
 
 
 def test_what_is_no_directory_of_hdfs_is_refused() -> None:
-    for url in ("s3://x/y", "hdfs:///y", "x"):
-        with refused(LogError, "hdfs://host:port/directory"):
+    for url in ("s3://x.test/y", "hdfs:///y", "x"):
+        with refused(LogError, "hdfs://host.example:8020/directory"):
             HdfsStorage(url)
 
 

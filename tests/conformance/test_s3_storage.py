@@ -86,9 +86,9 @@ def test_a_list_of_many_pages_counts_each(server: str, place: str) -> None:
 
 
 def test_where_the_store_itself_is_missing_no_object_is(server: str) -> None:
-    storage = ObjectStorage("s3://no-such-place", {**OPTIONS, "endpoint": server})
+    storage = ObjectStorage("s3://no-such-place.test", {**OPTIONS, "endpoint": server})
     for call in (lambda: storage.put("a", b"x"), lambda: storage.get("a"), lambda: storage.list("a")):
-        with refused(StorageUnavailable, "s3://no-such-place/a", "404 NoSuchBucket"):
+        with refused(StorageUnavailable, "s3://no-such-place.test/a", "404 NoSuchBucket"):
             call()
 
 
@@ -137,10 +137,10 @@ def test_an_error_of_the_store_is_told_by_its_status_and_code(
 ) -> None:
     body = f"<Error><Code>{code}</Code><AWSAccessKeyId>test-key</AWSAccessKeyId><StringToSign>test-secret</StringToSign></Error>"
     with _answering(status, body) as url:
-        storage = ObjectStorage("s3://site", {**OPTIONS, "endpoint": url})
+        storage = ObjectStorage("s3://site.test", {**OPTIONS, "endpoint": url})
         with pytest.raises(error) as caught:
             storage.put("a/b", b"x")
-        assert str(caught.value) == f"s3://site/a/b: PUT: the store answered {words}"
+        assert str(caught.value) == f"s3://site.test/a/b: PUT: the store answered {words}"
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
         if status != 409:
@@ -153,25 +153,25 @@ def test_an_error_of_the_store_is_told_by_its_status_and_code(
 
 def test_a_taken_name_is_what_the_store_says_so_of() -> None:
     with _answering(412, "<Error><Code>PreconditionFailed</Code></Error>") as url:
-        assert ObjectStorage("s3://site", {**OPTIONS, "endpoint": url}).put("a", b"x") is False
+        assert ObjectStorage("s3://site.test", {**OPTIONS, "endpoint": url}).put("a", b"x") is False
 
 
 def test_an_answer_that_is_cut_off_is_no_object() -> None:
     with _answering(200, "half", length=8) as url:
-        storage = ObjectStorage("s3://site", {**OPTIONS, "endpoint": url}, request_s_max=2)
-        with refused(StorageUnavailable, "s3://site/a: GET"):
+        storage = ObjectStorage("s3://site.test", {**OPTIONS, "endpoint": url}, request_s_max=2)
+        with refused(StorageUnavailable, "s3://site.test/a: GET"):
             storage.get("a")
 
 
 def test_a_store_that_does_not_answer_is_unavailable_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        storage = ObjectStorage("s3://site", {**OPTIONS, "endpoint": url}, request_s_max=0.3)
+        storage = ObjectStorage("s3://site.test", {**OPTIONS, "endpoint": url}, request_s_max=0.3)
         for kind, call in (("PUT", lambda: storage.put("a", b"x")), ("GET", lambda: storage.get("a"))):
-            with refused(StorageUnavailable, f"s3://site/a: {kind}: no answer within 0.3 s"):
+            with refused(StorageUnavailable, f"s3://site.test/a: {kind}: no answer within 0.3 s"):
                 call()
-    gone = ObjectStorage("s3://site", {**OPTIONS, "endpoint": url})  # Nobody listens there any more.
-    with refused(StorageUnavailable, "s3://site/a: PUT: the store cannot be reached"):
+    gone = ObjectStorage("s3://site.test", {**OPTIONS, "endpoint": url})  # Nobody listens there any more.
+    with refused(StorageUnavailable, "s3://site.test/a: PUT: the store cannot be reached"):
         gone.put("a", b"x")
 
 
@@ -180,6 +180,6 @@ def test_what_is_no_object_store_is_refused_without_its_secrets() -> None:
         with refused(LogError, "s3://, gs://, az://"):
             ObjectStorage(url)
     with pytest.raises(LogError) as caught:
-        ObjectStorage("s3://test-user:test-secret@site/x?k=test-key", {"no_such_option": "test-secret"})
-    assert "s3://site/x" in str(caught.value)
+        ObjectStorage("s3://test-user:test-secret@site.test/x?k=test-key", {"no_such_option": "test-secret"})
+    assert "s3://site.test/x" in str(caught.value)
     assert "test-" not in str(caught.value)

@@ -32,7 +32,7 @@ _CLASS = re.compile(r'RPCError\("(?:[\w$]+\.)*([\w$]+)"')
 
 
 class HdfsStorage:
-    """A `Storage` in a directory of HDFS: `hdfs://host:port/directory`; without a port, the name of a name service.
+    """A `Storage` in a directory of HDFS: `hdfs://host.example:8020/directory`; without a port, the name of a name service.
 
     ``options`` are Hadoop's, beside those of HADOOP_CONF_DIR. The library has no time limits of its own, so that whole calls have
     one here: ``request_s_max``.
@@ -43,7 +43,9 @@ class HdfsStorage:
     def __init__(self, url: str, options: dict[str, str] | None = None, request_s_max: float = STORAGE_REQUEST_S_MAX) -> None:
         at = urlsplit(url)
         if at.scheme != "hdfs" or not at.hostname:
-            raise LogError(f"no directory of HDFS: {at.scheme}://{at.hostname or ''}{at.path}; one is hdfs://host:port/directory")
+            raise LogError(
+                f"no directory of HDFS: {at.scheme}://{at.hostname or ''}{at.path}; one is hdfs://host.example:8020/directory"
+            )
         host = at.hostname if at.port is None else f"{at.hostname}:{at.port}"
         self._root = at.path.rstrip("/")
         self.name = f"hdfs://{host}{self._root}"

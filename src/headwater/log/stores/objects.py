@@ -39,7 +39,7 @@ _NO_STORE = {"NoSuchBucket", "ContainerNotFound"}
 
 
 class ObjectStorage:
-    """A `Storage` under a URL: `s3://name/prefix`, `gs://name/prefix`, `az://account/container/prefix`.
+    """A `Storage` under a URL: `s3://name.example/prefix`; so with `gs://`, and with `az://`, which has the account first.
 
     ``options`` are obstore's for that kind of store (endpoint, region, keys …); without keys it looks where the store's own tools
     do (environment, role of the machine). ``requests`` counts what was asked by kind, whatever the answer: stores charge for it.
