@@ -27,7 +27,8 @@ class Storage(Protocol):
     def put(self, name: str, data: bytes, sync: bool = True) -> bool:
         """Keeps the object if the name is free: True, and it is durable (unless not ``sync``). False: the name is taken.
 
-        Whole or not at all, whenever the machine stops. Raises StorageFull: nothing was kept; StorageUnavailable: unknown.
+        Whole or not at all, whenever the process is killed; with ``sync`` also whenever the machine stops. Raises
+        StorageFull: nothing was kept; StorageUnavailable: unknown.
         """
         ...
 
