@@ -30,6 +30,7 @@ class Task:
         self.name = f"{process.name}/{name}"
         self.done = self.killed = False
         self.result: Any = None
+        self.error: BaseException | None = None
         self.waits_for: tuple[object, ...] = ("its start",)
         self.since = self.world.now
         self.waits = 0  # The number of the wait it is in: an answer to an earlier one comes too late.
@@ -41,10 +42,10 @@ class Task:
         try:
             if not self.killed:
                 self.result = self._function()
-        except Killed:
-            self.result = Killed()
+        except Killed as e:
+            self.error = e
         except Exception as e:
-            self.result = e
+            self.error = e
             self.world.failed(self, e)
         finally:
             self.done = True
@@ -111,8 +112,8 @@ class Task:
             wait = task.waits
             self.when_done(lambda: self.world.after(self.world.small_s(), lambda: task.resume(wait)))
             task.wait("the end of", self.name)
-        if isinstance(self.result, BaseException):
-            raise self.result
+        if self.error is not None:
+            raise self.error
         return self.result
 
     def __str__(self) -> str:
