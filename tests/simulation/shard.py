@@ -17,10 +17,10 @@ from headwater.testing.simulation import FaultPlan, History, Process, World, ass
 
 SHARD, PLACE = "s", "t/0"
 SEGMENT_BYTES_MAX = 2500
-WRITERS = 3
+WRITERS = 2
 SECONDS = 30.0
 PLAN = FaultPlan(
-    seconds=SECONDS, cuts=4.0, kills=4.0, pauses=4.0, power_cuts=3.0, erasures=2.0, full_disks=8.0, failing_sites=4.0, lasts_s=6.0
+    seconds=SECONDS, cuts=4.0, kills=4.0, pauses=4.0, power_cuts=3.0, erasures=2.0, full_disks=8.0, failing_sites=4.0, lasts_s=12.0
 )
 
 
@@ -82,7 +82,7 @@ class Shard:
         end = end_of(claim)
         self.world.record(str(process), "opened", f"epoch {claim.epoch}, end {end}", [site.name for site in claim.members])
         committer = Committer(claim, self.sites, runtime, lambda: Held([("t", 0, end)], (), ()), self.has_left, SEGMENT_BYTES_MAX)
-        until = self.world.now + 12 * chance()
+        until = self.world.now + 30 * chance()
         while self.world.now < until:
             self.values += 1
             record = encode(Record(payload=b"{}", key="k", event_id=str(self.values), received_time=self.values))
