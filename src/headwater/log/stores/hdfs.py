@@ -1,8 +1,9 @@
 """Objects as files of HDFS, by `hdfs-native`, which needs no Java.
 
 A put writes a hidden file, syncs it to the disks of its data nodes (`hsync`), closes it and renames it; the name node refuses the
-rename where the name is taken. There are no appends here, though HDFS has them: to append behind `at` needs a truncate, which
-the library lacks, and a file that its writer left open is of a length that readers do not agree on until its lease is recovered.
+rename where the name is taken. There are no appends here, though HDFS has them: those are at
+the end of a file, where an append of ours may begin before it; and a file that its writer left open is of a length that readers do
+not agree on until its lease is recovered.
 The directory must be replicated, not erasure-coded: those files have no `hsync`.
 """
 
