@@ -20,7 +20,15 @@ SEGMENT_BYTES_MAX = 2500
 WRITERS = 2
 SECONDS = 30.0
 PLAN = FaultPlan(
-    seconds=SECONDS, cuts=4.0, kills=4.0, pauses=4.0, power_cuts=3.0, erasures=2.0, full_disks=8.0, failing_sites=4.0, lasts_s=12.0
+    seconds=SECONDS,
+    cuts=4.0,
+    kills=4.0,
+    pauses=4.0,
+    power_cuts=3.0,
+    erasures=2.0,
+    full_disks=8.0,
+    failing_sites=4.0,
+    lasts_s=12.0,
 )
 
 

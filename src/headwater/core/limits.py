@@ -37,7 +37,7 @@ APPEND_DOUBT_S = 30.0
 # Claims of a shard that others snatched away, before the opener gives up.
 CLAIM_TRIES_MAX = 12
 # Segments of one group each (object storage) between two whose header has all that the shard holds.
-CHECKPOINT_SEGMENTS = 64
+CHECKPOINT_SEGMENTS_MAX = 64
 # A read looks through at most so many bytes of a segment for records after the first.
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 # Index of a segment: one entry per partition and so many bytes of the file, for at most so many closed segments at once.

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from headwater.core.errors import AppendInDoubt, LogError, LogUnavailable, Overtaken
-from headwater.core.limits import APPEND_DOUBT_S, CHECKPOINT_SEGMENTS, SEGMENT_BYTES_MAX, SITE_LOST_S, STORAGE_TIMEOUT_S
+from headwater.core.limits import APPEND_DOUBT_S, CHECKPOINT_SEGMENTS_MAX, SEGMENT_BYTES_MAX, SITE_LOST_S, STORAGE_TIMEOUT_S
 from headwater.log.interface import Commit
 from headwater.log.manifest import Manifest, decode_manifest, encode_manifest
 from headwater.log.member import MemberSite
@@ -64,7 +64,7 @@ class Committer:
         self._segment_bytes_max = segment_bytes_max
         self._before = claim.counted[-1].segment if claim.counted else None
         self._next_number = claim.next_number
-        self._since_checkpoint = CHECKPOINT_SEGMENTS  # The first segment of a writer is a checkpoint.
+        self._since_checkpoint = CHECKPOINT_SEGMENTS_MAX  # The first segment of a writer is a checkpoint.
         self._last_checkpoint: int | None = claim.counted[0].segment.header.number if claim.counted else None
         self._admissions = 0
         self._over: LogError | None = None
@@ -152,7 +152,7 @@ class Committer:
 
     def _new_segment(self, group: Group) -> tuple[Segment, bytes, int]:
         before = self._before
-        checkpoint = self._appends or self._since_checkpoint >= CHECKPOINT_SEGMENTS
+        checkpoint = self._appends or self._since_checkpoint >= CHECKPOINT_SEGMENTS_MAX
         held = self._held() if checkpoint else Held([], (), ())
         header = SegmentHeader(
             shard=self.shard,
