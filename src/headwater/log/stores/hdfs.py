@@ -2,8 +2,8 @@
 
 A put writes a hidden file, syncs it to the disks of its data nodes (`hsync`), closes it and renames it; the name node refuses the
 rename where the name is taken. There are no appends here, though HDFS has them: those are at
-the end of a file, where an append of ours may begin before it; and a file that its writer left open is of a length that readers do
-not agree on until its lease is recovered.
+the end of a file, where an append of ours may begin before it; and a file that its writer left open is of a length that readers
+do not agree on until its lease is recovered.
 The directory must be replicated, not erasure-coded: those files have no `hsync`.
 """
 
