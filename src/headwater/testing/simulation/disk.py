@@ -7,12 +7,16 @@ from headwater.testing.memory_storage import MemoryStorage
 
 
 class _Unsynced:
-    """An object that is not durable as it is seen. ``durable``: as it was (None: it was not); ``settles``: a look makes it so."""
+    """An object that is not durable as it is seen. ``durable``: as it was (None: there was none).
 
-    __slots__ = ("durable", "settles")
+    ``whole``: where it is new, so many bytes stay, or none. ``settles``: a look makes it durable.
+    """
 
-    def __init__(self, durable: bytes | None, settles: bool = False) -> None:
+    __slots__ = ("durable", "settles", "whole")
+
+    def __init__(self, durable: bytes | None, whole: int = 0, settles: bool = False) -> None:
         self.durable = durable
+        self.whole = whole
         self.settles = settles
 
 
@@ -33,7 +37,7 @@ class Disk:
             self.settle(name)
             return False
         self.names[name] = None
-        self._unsynced[name] = _Unsynced(None, settles)
+        self._unsynced[name] = _Unsynced(None, len(data) if settles else 0, settles)
         return True
 
     def append(self, name: str, at: int, data: bytes) -> None:
@@ -60,8 +64,15 @@ class Disk:
     def fail_sync(self, name: str) -> None:
         """The system drops what was not durable yet, shows it all the same, and calls the next sync a success."""
         unsynced = self._unsynced.pop(name, None)
-        if unsynced is not None and unsynced.durable is not None:
-            self._dropped[name] = (len(unsynced.durable), len(self.seen.get(name)))
+        if unsynced is None:
+            return
+        if unsynced.settles and self._random.random() < 0.5:
+            self.delete(name)  # It had no name yet; had somebody read it, it would be durable.
+        else:
+            self._dropped[name] = (
+                unsynced.whole if unsynced.durable is None else len(unsynced.durable),
+                len(self.seen.get(name)),
+            )
 
     def delete(self, name: str) -> None:
         """Durable at once."""
@@ -79,13 +90,13 @@ class Disk:
         became = []
         for name in list(self.names):
             unsynced, dropped = self._unsynced.pop(name, None), self._dropped.pop(name, None)
+            before = data = self.seen.get(name)
             if unsynced is not None and unsynced.durable is None:
-                # A put is whole or not at all.
-                if self._random.random() < 0.7:
+                if self._random.random() < 0.5:
                     self.delete(name)
                     became.append(f"{name} is gone")
-                continue
-            before = data = self.seen.get(name)
+                    continue
+                unsynced.durable = data[: unsynced.whole]
             if dropped is not None:
                 data = data[: dropped[0]] + bytes(dropped[1] - dropped[0]) + data[dropped[1] :]
             if unsynced is not None:
