@@ -58,13 +58,14 @@ class Shard:
         self.history = History(lambda: self.world.now)
         self.values = self.opened = self.left = self.returned = 0
         self.erased_s = -SECONDS
+        # Some writers stay for long, others come and go.
+        self.opens_for_s = 3.0 if seed % 5 == 0 else 30.0
 
     def play(self) -> Shard:
         """Plays it to its end, and looks at everything."""
         with self.world as world:
             for number in range(WRITERS):
-                on = self.stores[number] if number < len(self.stores) - 1 else None
-                world.process(f"w{number}", self.write, on=on)
+                world.process(f"w{number}", self.write, on=self.stores[number % len(self.stores)])
             replace(PLAN.some(world), allows=self.allows).unleash(world)
             world.run()
             checker = world.process("checker").start(self.check)
@@ -90,7 +91,7 @@ class Shard:
         end = end_of(claim)
         self.world.record(str(process), "opened", f"epoch {claim.epoch}, end {end}", [site.name for site in claim.members])
         committer = Committer(claim, self.sites, runtime, lambda: Held([("t", 0, end)], (), ()), self.has_left, SEGMENT_BYTES_MAX)
-        until = self.world.now + 30 * chance()
+        until = self.world.now + self.opens_for_s * chance()
         while self.world.now < until:
             self.values += 1
             record = encode(Record(payload=b"{}", key="k", event_id=str(self.values), received_time=self.values))

@@ -37,7 +37,6 @@ def test_seeds_do_something() -> None:
     assert outcomes.count("refused") > 10
     assert outcomes.count("unknown") > 50
     assert sum(shard.opened for shard in played) > 300
-    assert sum(shard.left for shard in played) > 0
     assert sum(shard.returned for shard in played) > 5
     trace = "\n".join(line for shard in played for line in shard.world.trace())
     assert " erased " in trace

@@ -73,12 +73,13 @@ class Ledger:
         lacking = [site for site, voter, _ in answered if not voter]
         if not lacking:
             return
-        if any(numbers for _, _, numbers in answered) and len(answered) - len(lacking) < self.majority:
+        begun = any(numbers for _, _, numbers in answered)
+        if begun and len(answered) - len(lacking) < self.majority:
             raise StorageUnavailable(
                 f"{self._directory}: {len(lacking)} of {len(self._sites)} sites have forgotten what they agreed to, and "
                 f"{len(answered) - len(lacking)} remember and answer; {self.majority} are needed"
             )
-        entries = self.entries() if len(lacking) < len(answered) else []
+        entries = self.entries() if begun else []
         for site in lacking:
             try:
                 for entry in entries:

@@ -123,17 +123,15 @@ def _fill(site: MemberSite, tail: Tail | None, counted: Counted) -> bool:
     """Brings what counts of the last segment to a site; whether it has it then, durable."""
     segment, number = counted.segment, counted.segment.header.number
     try:
-        if tail is not None and tail.segment.end >= segment.end:
-            if site.appends:
-                # A writer that died may have left it in the system's cache alone.
-                site.append(number, segment.end, b"")
-            return True
         if tail is None:
             data = counted.site.get(number, 0, segment.end)
             return site.put(number, data) or site.get(number, 0, segment.end) == data
         if not site.appends:
-            return False
-        site.append(number, tail.segment.end, counted.site.get(number, tail.segment.end, segment.end - tail.segment.end))
+            return tail.segment.end >= segment.end
+        # The last group anew, also where it is there: its writer may have died before it synced, or been told that a sync
+        # failed, after which the system may call the next one a success and have dropped the bytes.
+        start = min(tail.segment.end, counted.groups[-1].start if counted.groups else segment.end)
+        site.append(number, start, counted.site.get(number, start, segment.end - start))
     except (StorageUnavailable, ObjectMissing):
         return False
     return True

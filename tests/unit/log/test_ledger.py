@@ -108,6 +108,13 @@ def test_an_erased_site_has_no_vote_until_it_has_the_entries_again(ledger: Ledge
     assert not ledger.propose(0, b"y")
 
 
+def test_a_shard_whose_beginning_was_interrupted_begins(sites: list[Site]) -> None:
+    sites[0].put("s/manifest/voter", b"")
+    ledger = Ledger(sites, "s/manifest", Threads(), 5.0)
+    ledger.admit()
+    assert ledger.propose(0, b"x")
+
+
 def test_a_majority_that_forgot_is_not_believed(ledger: Ledger, sites: list[Site]) -> None:
     assert ledger.propose(0, b"x")
     for site in sites[:2]:

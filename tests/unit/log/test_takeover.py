@@ -166,6 +166,41 @@ class Leaving(Site):
         return found
 
 
+class Unsynced(Site):
+    """A site that can lose power: what no sync made durable is gone then."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, True)
+        self.durable: dict[str, int] = {}
+
+    def append(self, name: str, at: int, data: bytes, sync: bool = True) -> None:
+        super().append(name, at, data, sync)
+        if sync and data:
+            self.durable[name] = at + len(data)
+
+    def lose_power(self) -> None:
+        for name, end in self.durable.items():
+            data = self.get(name)
+            self.delete(name)
+            self.put(name, data[:end])
+
+
+@pytest.mark.parametrize("makes_durable", [True, False])
+def test_what_a_writer_left_unsynced_is_durable_before_it_counts(monkeypatch: pytest.MonkeyPatch, makes_durable: bool) -> None:
+    runtime, site = Sleeper(), Unsynced("a")
+    writer = Writer(Sites((site,)), runtime, "w1", 10**6)
+    for _ in range(3):
+        writer.append()
+    # As if it had died, or its sync had failed, with the last group written.
+    name = "s/segment/w1/00000000000000000001"
+    site.durable[name] -= 10
+    if not makes_durable:
+        monkeypatch.setattr("headwater.log.restore._fill", lambda site, tail, counted: True)
+    assert Writer(Sites((site,)), runtime, "w2").end == 3
+    site.lose_power()
+    assert (Writer(Sites((site,)), runtime, "w3").end == 3) == makes_durable
+
+
 @pytest.mark.parametrize("levels", [True, False])
 def test_a_segment_that_only_a_leaving_site_has_cannot_come_to_count(monkeypatch: pytest.MonkeyPatch, levels: bool) -> None:
     runtime = Sleeper()
