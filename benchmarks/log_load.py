@@ -106,13 +106,18 @@ def append_all(writer: ShardWriter, load: Load, threads: int) -> None:
         except BaseException as e:
             failed.append(e)
 
+    run_threads(work, threads)
+    if failed:
+        raise failed[0]
+
+
+def run_threads(work: Callable[[], None], threads: int) -> None:
+    """Runs the same in so many threads, to its end."""
     started = [threading.Thread(target=work) for _ in range(threads)]
     for thread in started:
         thread.start()
     for thread in started:
         thread.join()
-    if failed:
-        raise failed[0]
 
 
 def read_all(log: Log, offset: int, each: Callable[[bytes], object]) -> None:

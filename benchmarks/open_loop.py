@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from log_load import run_threads
 
 Clock = Callable[[], float]
 
@@ -69,11 +70,7 @@ def run(
         except BaseException as e:
             failed.append(e)
 
-    started = [threading.Thread(target=work, name=f"appender-{number}") for number in range(threads)]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join()
+    run_threads(work, threads)
     if failed:
         raise failed[0]
     # The last arrival's interval belongs to the time that so many events took.

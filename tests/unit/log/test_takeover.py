@@ -298,35 +298,31 @@ def test_a_full_disk_refuses_and_takes_more_once_there_is_space(sites: tuple[Sit
     assert Writer(Sites((site,)), runtime, "w2").end == 2
 
 
-def test_damage_is_passed_over_where_another_site_is_whole(sites: tuple[Site, ...]) -> None:
-    runtime = Sleeper()
+def damaged(sites: tuple[Site, ...], runtime: Sleeper, which: tuple[Site, ...], share: float) -> str:
+    """Appends 45 records, and flips a bit of their last segment on some of the sites; its name."""
     writer = Writer(Sites(sites), runtime, "w1", 10**6)
     for _ in range(9):
         writer.append(5)
     number = writer.claim.next_number + (0 if sites[0].appends else 8)
-    for damaged in sites[:2]:
-        name = f"s/segment/w1/{number:020}"
-        data = bytearray(damaged.get(name))
-        data[len(data) // 2] ^= 1
-        damaged.delete(name)
-        damaged.put(name, bytes(data))
-    again = Writer(Sites(sites), runtime, "w2")
-    assert again.end == 45
+    name = f"s/segment/w1/{number:020}"
+    for site in which:
+        data = bytearray(site.get(name))
+        data[int(len(data) * share)] ^= 1
+        site.delete(name)
+        site.put(name, bytes(data))
+    return name
+
+
+def test_damage_is_passed_over_where_another_site_is_whole(sites: tuple[Site, ...]) -> None:
+    runtime = Sleeper()
+    damaged(sites, runtime, sites[:2], 0.5)
+    assert Writer(Sites(sites), runtime, "w2").end == 45
 
 
 def test_damage_everywhere_is_said(sites: tuple[Site, ...]) -> None:
     runtime = Sleeper()
-    writer = Writer(Sites(sites), runtime, "w1", 10**6)
-    for _ in range(9):
-        writer.append(5)
-    number = writer.claim.next_number + (0 if sites[0].appends else 8)
-    for damaged in sites:
-        name = f"s/segment/w1/{number:020}"
-        data = bytearray(damaged.get(name))
-        data[40] ^= 1
-        damaged.delete(name)
-        damaged.put(name, bytes(data))
-    with pytest.raises(CorruptLog, match=f"s/segment/w1/{number:020}: byte 0: "):
+    name = damaged(sites, runtime, sites, 0.02)
+    with pytest.raises(CorruptLog, match=f"{name}: byte 0: "):
         Writer(Sites(sites), runtime, "w2")
 
 
