@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from headwater.log.interface import Log
-from headwater.log.local import LocalLog
+from headwater.log.shared import LogSettings, open_log
+from headwater.log.stores.folder import FolderStorage
 from headwater.testing.log_conformance import LogConformance
 from headwater.testing.memory_log import MemoryLog
+from headwater.testing.memory_storage import MemoryStorage
 
 
 class TestMemoryLog(LogConformance):
@@ -17,16 +19,34 @@ class TestMemoryLog(LogConformance):
         return MemoryLog()
 
 
-class TestLocalLog(LogConformance):
+class TestSharedLogInAFolder(LogConformance):
     segment_bytes_max = 256 * 1024 * 1024
+    sites: tuple[str, ...] = ("a",)
 
     @pytest.fixture(autouse=True)
     def _directory(self, tmp_path: Path) -> None:
         self.directory = tmp_path / "data" / "log"
 
     def open(self) -> Log:
-        return LocalLog(self.directory, segment_bytes_max=self.segment_bytes_max)
+        sites = {name: FolderStorage(self.directory / name) for name in self.sites}
+        return open_log(sites, settings=LogSettings(segment_bytes_max=self.segment_bytes_max))
 
 
-class TestLocalLogInManySegments(TestLocalLog):
+class TestSharedLogInManySegments(TestSharedLogInAFolder):
     segment_bytes_max = 2000
+
+
+class TestSharedLogOnThreeSites(TestSharedLogInAFolder):
+    sites = ("a", "b", "c")
+
+
+class TestSharedLogOnWholeObjects(LogConformance):
+    """As in an object store: each group is an object."""
+
+    @pytest.fixture(autouse=True)
+    def _storage(self) -> None:
+        self.storages = {name: MemoryStorage(name, appends=False) for name in "ab"}
+        self.witness = MemoryStorage("w", appends=False)
+
+    def open(self) -> Log:
+        return open_log(self.storages, {"w": self.witness}, LogSettings(flush_s=0.001))

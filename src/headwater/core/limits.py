@@ -36,12 +36,34 @@ SITE_LOST_S = 10.0
 APPEND_DOUBT_S = 30.0
 # Claims of a shard that others snatched away, before the opener gives up.
 CLAIM_TRIES_MAX = 12
+# Appends remembered of each producer, and producers remembered, by shard: what may be repeated. A repetition of an older append
+# is refused where its producer is still remembered, and would be appended again where it is not.
+PRODUCER_SEQUENCES_MAX = 5
+PRODUCERS_MAX = 10_000
+# A writer of an object store waits so long for company, or until so many bytes have gathered; then it puts one object.
+OBJECT_FLUSH_S = 0.25
+OBJECT_FLUSH_BYTES_MAX = 8 * 1024 * 1024
+# A writer that had nothing to append for so long writes an empty group, so that other processes see the last one.
+IDLE_MARK_S = 0.05
+# A process looks at the shards of others at least so often while there is something new, and as often as that when not.
+FOLLOW_WAIT_S_MIN = 0.02
+FOLLOW_WAIT_S_MAX = 0.25
+# And for new shards, and for changes of their members.
+SHARDS_LOOK_S = 1.0
+MEMBERS_LOOK_S = 5.0
+# A site that is no member of a shard is looked at so often, and copied what it missed once it answers.
+READMIT_LOOK_S = 5.0
+# Runs of segments, from one checkpoint to the next, whose parts are known at once, and whose base is.
+RUNS_KNOWN_MAX = 8
+BASES_KNOWN_MAX = 64
 # Segments of one group each (object storage) between two whose header has all that the shard holds.
 CHECKPOINT_SEGMENTS_MAX = 64
 # A read looks through at most so many bytes of a segment for records after the first.
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 # Index of a segment: one entry per partition and so many bytes of the file, for at most so many closed segments at once.
 INDEX_INTERVAL_BYTES = 64 * 1024
+# Its entries lie further apart where it has many partitions: so many bytes for each.
+INDEX_PLACE_BYTES = 256
 INDEXED_SEGMENTS_MAX = 8
 
 # Storages of the log: a longer name, or a longer part of one between slashes, is refused.

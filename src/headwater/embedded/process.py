@@ -14,7 +14,8 @@ from headwater.core.errors import LinkError, ProjectError, RegistryError
 from headwater.deliver import Deliverer, ProtobufSink
 from headwater.embedded.data_lock import DataLock
 from headwater.etl.worker import Worker
-from headwater.log.local import LocalLog
+from headwater.log.shared import open_log
+from headwater.log.stores.folder import FolderStorage
 from headwater.registry.project import Settings, load
 from headwater.registry.snapshot import Snapshot
 from headwater.registry.store import SnapshotStore
@@ -37,7 +38,7 @@ class Embedded:
         self.refused: Refused | None = None
         self.warnings: tuple[Finding, ...] = ()
         newest = self._first_snapshot()
-        self.log = LocalLog(self.settings.data_dir / "log")
+        self.log = open_log({"local": FolderStorage(self.settings.data_dir / "log")})
         self.worker, self.snapshot = self._worker(newest)
         self._descriptors: tuple[Snapshot | None, dict[str, Descriptor | None]] = (None, {})
         checkpoints = self.settings.data_dir / "sinks.json"

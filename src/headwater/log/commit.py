@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from headwater.core.errors import AppendInDoubt, LogError, LogUnavailable, Overtaken
 from headwater.core.limits import APPEND_DOUBT_S, CHECKPOINT_SEGMENTS_MAX, SEGMENT_BYTES_MAX, SITE_LOST_S, STORAGE_TIMEOUT_S
-from headwater.log.interface import Commit
+from headwater.log.interface import Commit, Produced
 from headwater.log.manifest import Manifest, decode_manifest, encode_manifest
 from headwater.log.member import MemberSite
 from headwater.log.readmission import admit
@@ -26,6 +26,7 @@ class Held(NamedTuple):
     ends: list[tuple[str, int, int]]
     commits: tuple[Commit, ...]
     state: tuple[tuple[str, bytes], ...]
+    produced: tuple[Produced, ...] = ()
 
 
 class Group(NamedTuple):
@@ -34,6 +35,8 @@ class Group(NamedTuple):
     block: bytes
     commits: tuple[Commit, ...] = ()
     state: tuple[tuple[str, bytes], ...] = ()
+    produced: tuple[Produced, ...] = ()
+    closed: bool = False
 
 
 class Committer:
@@ -68,13 +71,15 @@ class Committer:
         self._last_checkpoint: int | None = claim.counted[0].segment.header.number if claim.counted else None
         self._admissions = 0
         self._over: LogError | None = None
+        self.unsynced = False  # Whether the segment that grows, or grew, has groups that no sync covers yet.
+        self._without_marks: tuple[int, int] | None = None  # End and chain before empty groups that no sync covers.
 
     @property
     def _appends(self) -> bool:
         return all(site.appends for site in self.members)
 
-    def commit(self, group: Group) -> int:
-        """Makes the group durable on every member; the byte of its segment at which it begins.
+    def commit(self, group: Group, sync: bool = True) -> int:
+        """Makes the group durable on every member, or only writes it there, without ``sync``; where in its segment it begins.
 
         Raises LogUnavailable (refused: nothing of it will be read), AppendInDoubt or Overtaken (nobody knows; every later call
         raises the same).
@@ -84,7 +89,7 @@ class Committer:
         try:
             in_doubt = False
             if self.segment is not None and self._appends:
-                at = self._append(self.segment, group)
+                at = self._append(self.segment, group, sync)
                 if at is not None:
                     return at
                 in_doubt = self.segment is None
@@ -93,20 +98,44 @@ class Committer:
             self._over = e
             raise
 
+    def stand_behind(self, closed: bool = False) -> None:
+        """Puts an empty group behind the last one, which other processes may show then. Nothing depends on it being there later.
+
+        Raises as `commit` does.
+        """
+        group = Group(b"", closed=closed)
+        if self.segment is None and (closed or self._before is None):
+            return
+        if self.segment is None or not self._appends or self._over is not None:
+            self.commit(group)
+            return
+        before = self._without_marks or (self.segment.end, self.segment.chain)
+        try:
+            at = self._append(self.segment, group, sync=closed, empty=True)
+        except Overtaken as e:
+            self._over = e
+            raise
+        except LogUnavailable:
+            return
+        if at is not None and not closed:
+            self._without_marks = before
+
     def _frames(self, group: Group, chain: int) -> tuple[bytes, int]:
         """The group's bytes behind a chain, and the chain after them."""
         if group.block:
             chain = link(chain, frame_checksum(group.block))
-        mark = encode_mark(Mark(chain, 1 if group.block else 0, group.commits, group.state), self.next_group)
+        mark = encode_mark(
+            Mark(chain, 1 if group.block else 0, group.commits, group.state, group.closed, group.produced), self.next_group
+        )
         return group.block + mark, link(chain, frame_checksum(mark))
 
-    def _append(self, segment: Segment, group: Group) -> int | None:
+    def _append(self, segment: Segment, group: Group, sync: bool, empty: bool = False) -> int | None:
         """Appends to the segment that grows; None where a new one is due: it is full, or had to be left."""
         data, chain = self._frames(group, segment.chain)
-        if segment.end > segment.start and segment.end + len(data) > self._segment_bytes_max:
+        if not empty and segment.end > segment.start and segment.end + len(data) > self._segment_bytes_max:
             return None
         number = segment.header.number
-        answers = self._ask(partial(_append_and_look, number, segment.end, data))
+        answers = self._ask(partial(_append_and_look, number, segment.end, data, sync))
         if any(isinstance(answer, Overtaken) for answer in answers.values()):
             raise self._overtaken()
         if not all(answer is True for answer in answers.values()):
@@ -119,6 +148,10 @@ class Committer:
             return None
         at, segment.end, segment.chain = segment.end, segment.end + len(data), chain
         self.next_group += 1
+        if sync:
+            self.unsynced, self._without_marks = False, None
+        elif not empty:
+            self.unsynced, self._without_marks = True, None
         return at
 
     def _begin(self, group: Group, in_doubt: bool) -> int:
@@ -131,7 +164,9 @@ class Committer:
         waiting = list(self.members)
         began = self._runtime.now()
         while waiting:
-            answers = self._ask(partial(_put, number, data), waiting)
+            # What the new segment follows must not be lost behind its back.
+            unsynced = self._before if self.unsynced else None
+            answers = self._ask(partial(_put_behind, unsynced, number, data), waiting)
             if any(answer is False for answer in answers.values()):
                 raise self._overtaken()
             if not in_doubt and all(isinstance(answer, StorageFull) for answer in answers.values()):
@@ -147,11 +182,26 @@ class Committer:
         if segment.header.checkpoint:
             self._last_checkpoint = segment.header.number
         self.segment = self._before = segment
+        self.unsynced, self._without_marks = False, None
         self.next_group += 1
         return at
 
+    def sync(self) -> None:
+        """Makes durable what was appended without; or the next commit does."""
+        if self.segment is None or not self.unsynced:
+            return
+        number, end = self.segment.header.number, self.segment.end
+        answers = self._ask(lambda site: site.append(number, end, b""))
+        self.unsynced = any(answer is not None for answer in answers.values())
+        if not self.unsynced:
+            self._without_marks = None
+        else:
+            self.segment = None  # The next one is put once the sites of this one have it, or have left.
+
     def _new_segment(self, group: Group) -> tuple[Segment, bytes, int]:
         before = self._before
+        if before is not None and self._without_marks is not None:
+            before.end, before.chain = self._without_marks
         checkpoint = self._appends or self._since_checkpoint >= CHECKPOINT_SEGMENTS_MAX
         held = self._held() if checkpoint else Held([], (), ())
         header = SegmentHeader(
@@ -167,6 +217,7 @@ class Committer:
             writer=self.manifest.writer,
             checkpoint=checkpoint,
             checkpoint_before=self._last_checkpoint,
+            produced=held.produced,
         )
         head = encode_header(header, self.next_group)
         segment = Segment(
@@ -238,14 +289,20 @@ class Committer:
         return dict(zip(asked, answers, strict=True))
 
 
-def _append_and_look(number: int, at: int, data: bytes, site: MemberSite) -> bool:
+def _append_and_look(number: int, at: int, data: bytes, sync: bool, site: MemberSite) -> bool:
     """Whether the data is durable; then raises Overtaken where a segment stands behind this one, as a fence does."""
-    site.append(number, at, data)
+    site.append(number, at, data, sync)
     try:
         site.get(number + 1, 0, 0)
     except ObjectMissing:
         return True
     raise Overtaken(f"{site.name}: {site.place(number + 1)} is there")
+
+
+def _put_behind(unsynced: Segment | None, number: int, data: bytes, site: MemberSite) -> bool:
+    if unsynced is not None:
+        site.append(unsynced.header.number, unsynced.end, b"")
+    return _put(number, data, site)
 
 
 def _put(number: int, data: bytes, site: MemberSite) -> bool:

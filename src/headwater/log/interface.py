@@ -29,12 +29,32 @@ class Commit(msgspec.Struct, frozen=True):
     next_offset: int
 
 
+class Producer(msgspec.Struct, frozen=True):
+    """Who appends, and which of its appends this is: ``sequence`` grows. A repeated one is appended once."""
+
+    id: str
+    sequence: int
+
+
+class Produced(msgspec.Struct, frozen=True):
+    """An append of a producer that is there, with the first offset of each of its batches."""
+
+    id: str
+    sequence: int
+    firsts: tuple[int, ...]
+
+
 class AppendGroup(msgspec.Struct, frozen=True):
-    """One atomic step. ``state`` is kept with it under its name (small JSON; `Log.state` gives the last one of a name)."""
+    """One atomic step. ``state`` is kept with it under its name (small JSON; `Log.state` gives the last one of a name).
+
+    With a ``producer``, the group may be appended again when the first answer was lost: it is there once, and the same offsets
+    are given again. A shard remembers the last PRODUCER_SEQUENCES_MAX appends of the PRODUCERS_MAX producers that appended last.
+    """
 
     batches: tuple[Batch, ...] = ()
     commits: tuple[Commit, ...] = ()
     state: tuple[tuple[str, bytes], ...] = ()
+    producer: Producer | None = None
 
 
 class Fetch(msgspec.Struct, frozen=True):
@@ -52,7 +72,8 @@ class ShardWriter(Protocol):
         """Makes the group durable (written, CRC'd, fsynced) and gives the first offset of each batch, in order.
 
         Raises LogUnavailable where it cannot be written now (disk full): then nothing of it is ever read, and a later append
-        may succeed. Raises LogError after `close`.
+        may succeed. Raises AppendInDoubt or Overtaken where nobody knows whether it is there: this writer is done for; open the
+        shard again, and go on from what is committed. Raises LogError after `close`, and for a sequence that is too old.
         """
         ...
 
@@ -65,7 +86,10 @@ class Log(Protocol):
     """Topics and shards at one place."""
 
     def writer(self, shard: str) -> ShardWriter:
-        """Opens the shard for writing, after recovery. Raises LogError where another process writes it."""
+        """Opens the shard for writing, after recovery; another process that wrote it gets Overtaken at its next append.
+
+        Raises LogError where this log has a writer of it already, LogUnavailable, CorruptLog.
+        """
         ...
 
     def partitions(self, topic: str) -> tuple[int, ...]:
@@ -76,8 +100,19 @@ class Log(Protocol):
         """The topics that hold anything, sorted."""
         ...
 
+    def start_offset(self, topic: str, partition: int) -> int:
+        """The first offset that is still there; retention moves it."""
+        ...
+
     def end_offset(self, topic: str, partition: int) -> int:
         """One past the last durable record; 0 for a partition that holds nothing."""
+        ...
+
+    def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
+        """Where to read from to get what was received at ``time_ms`` (since 1970, UTC) or later; the end where there is nothing.
+
+        Takes it that received times grow within a partition; where a clock was set back, it may be a record before or after.
+        """
         ...
 
     def read(self, topic: str, partition: int, offset: int, bytes_max: int) -> Fetch:
@@ -85,7 +120,7 @@ class Log(Protocol):
         ...
 
     def wait(self, seconds: float) -> bool:
-        """Blocks until this process appended something since the last call (True), or the time is over (False)."""
+        """Blocks until this log saw something appended since the last call (True), or the time is over (False)."""
         ...
 
     def committed(self, group: str, topic: str, partition: int) -> int:

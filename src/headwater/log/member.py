@@ -97,9 +97,9 @@ class MemberSite:
         """See `Storage.put`."""
         return self.storage.put(self.place(number), data)
 
-    def append(self, number: int, at: int, data: bytes) -> None:
+    def append(self, number: int, at: int, data: bytes, sync: bool = True) -> None:
         """See `Storage.append`."""
-        self.storage.append(self.place(number), at, data)
+        self.storage.append(self.place(number), at, data, sync)
 
     def get(self, number: int, start: int = 0, length: int | None = None) -> bytes:
         """See `Storage.get`."""

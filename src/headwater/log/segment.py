@@ -11,9 +11,9 @@ from typing import TypeVar
 import msgspec
 
 from headwater.core.errors import CorruptLog
-from headwater.core.limits import INDEX_INTERVAL_BYTES
+from headwater.core.limits import INDEX_INTERVAL_BYTES, INDEX_PLACE_BYTES
 from headwater.kernel import block_directory, check_block, checksum, encode_frame, find_later_frame, read_frame
-from headwater.log.interface import Commit
+from headwater.log.interface import Commit, Produced
 
 SEGMENT, BLOCK, MARK = 0, 1, 2
 _WINDOW_BYTES = 16 * 1024
@@ -23,8 +23,9 @@ class SegmentHeader(msgspec.Struct, frozen=True):
     """The first frame of a segment: what came before it, so that it can be read without what came before it.
 
     ``previous`` is the segment that it follows, valid up to byte ``previous_end``, with the chain ``previous_chain``, and no
-    further. ``ends``, ``commits`` and ``state`` are all that the shard held then where it is a ``checkpoint``, and empty where it
-    is not; ``checkpoint_before`` is the last segment before it that is one. A ``fence`` holds nothing and comes before nothing.
+    further. ``ends``, ``commits``, ``state`` and ``produced`` are all that the shard held then where it is a ``checkpoint``, and
+    empty where it is not; ``checkpoint_before`` is the last segment before it that is one. A ``fence`` holds nothing and comes
+    before nothing.
     """
 
     shard: str
@@ -40,6 +41,7 @@ class SegmentHeader(msgspec.Struct, frozen=True):
     fence: bool = False
     checkpoint: bool = True
     checkpoint_before: int | None = None
+    produced: tuple[Produced, ...] = ()
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -50,6 +52,7 @@ class Mark(msgspec.Struct, frozen=True):
     commits: tuple[Commit, ...] = ()
     state: tuple[tuple[str, bytes], ...] = ()
     closed: bool = False
+    produced: tuple[Produced, ...] = ()
 
 
 _Content = TypeVar("_Content", SegmentHeader, Mark)
@@ -96,7 +99,9 @@ class Index:
     def add(self, topic: str, partition: int, first_offset: int, position: int) -> None:
         """Notes a block, unless another one of the partition lies close before it."""
         offsets, positions = self._entries.setdefault((topic, partition), (array("Q"), array("Q")))
-        if not positions or position - positions[-1] >= INDEX_INTERVAL_BYTES:
+        # Sparser where there are many partitions: the index of 10,000 must stay small as well.
+        interval = max(INDEX_INTERVAL_BYTES, INDEX_PLACE_BYTES * len(self._entries))
+        if not positions or position - positions[-1] >= interval:
             offsets.append(first_offset)
             positions.append(position)
 
@@ -189,11 +194,26 @@ class SegmentReader:
         """The groups of the segment in order. Raises Torn at the start of the first that is not whole."""
         at, number, chain = segment.start, segment.group, segment.start_chain
         while self._has(at, 1):
-            group = self._group(at, number, chain)
+            group = self.group(at, number, chain)
             yield group
             at, number, chain = group.end, group.number + 1, group.chain
 
-    def _group(self, start: int, number: int, chain: int) -> Group:
+    def next_group(self, at: int, number: int, chain: int) -> Group | None:
+        """The group at ``at``; None where it is not whole yet."""
+        try:
+            return self.group(at, number, chain) if self._has(at, 1) else None
+        except Torn:
+            return None
+
+    def begins_group(self, at: int, number: int) -> bool:
+        """Whether a frame of that group stands at ``at``, as far as its header."""
+        try:
+            return self._has(at, 1) and self.frame(at)[1] == number
+        except Torn:
+            return False
+
+    def group(self, start: int, number: int, chain: int) -> Group:
+        """The group with that number that begins at ``start``, behind that chain. Raises Torn where it is not whole."""
         blocks = []
         at = start
         while True:

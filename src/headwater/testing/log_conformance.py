@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headwater.core.errors import LogError
-from headwater.core.limits import APPEND_PENDING_BYTES_MAX
+from headwater.core.limits import APPEND_PENDING_BYTES_MAX, PRODUCER_SEQUENCES_MAX
 from headwater.core.record import Record, decode_all, encode
-from headwater.log.interface import AppendGroup, Batch, Commit, Log
+from headwater.log.interface import AppendGroup, Batch, Commit, Log, Producer
 
 
 def batch(topic: str, first: int, count: int, partition: int = 0, payload_bytes: int = 40) -> Batch:
@@ -150,6 +150,64 @@ class LogConformance:
             writer.append(AppendGroup(commits=(Commit(group="g", topic="a", partition=0, next_offset=-1),)))
         assert log.topics() == ()
         assert writer.append(AppendGroup(batches=(good,))) == (0,)
+        log.close()
+
+    def test_a_repeated_append_is_there_once(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        for _ in range(2):
+            for sequence in range(3, 6):
+                for _ in range(3):
+                    group = AppendGroup(
+                        batches=(batch("a", sequence * 2, 2), batch("b", sequence, 1)),
+                        state=(("s", b"%d" % sequence),),
+                        producer=Producer("p", sequence),
+                    )
+                    first = sequence - 3
+                    assert writer.append(group) == (first * 2, first)
+            assert (log.end_offset("a", 0), log.end_offset("b", 0), log.state("s")) == (6, 3, b"5")
+            log = self._reopened(log)
+            writer = log.writer("s-0") if self.durable else writer
+        other = AppendGroup(batches=(batch("a", 100, 1),), producer=Producer("q", 3))
+        assert writer.append(other) == (6,)
+        for sequence in range(6, 6 + PRODUCER_SEQUENCES_MAX):
+            writer.append(AppendGroup(batches=(batch("a", 100, 1),), producer=Producer("p", sequence)))
+        with refused("p", "5", str(5 + PRODUCER_SEQUENCES_MAX)):
+            writer.append(AppendGroup(batches=(batch("a", 10, 2),), producer=Producer("p", 5)))
+        assert log.end_offset("a", 0) == 7 + PRODUCER_SEQUENCES_MAX
+        log.close()
+
+    def test_the_same_append_by_many_threads_is_there_once(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        firsts: list[tuple[int, int]] = []
+
+        def appending() -> None:
+            for sequence in range(20):
+                group = AppendGroup(batches=(batch("a", sequence, 1),), producer=Producer("p", 2 * sequence))
+                try:
+                    firsts.append((sequence, writer.append(group)[0]))
+                except LogError:
+                    continue  # Another thread was far ahead.
+
+        threads = [threading.Thread(target=appending) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert read_all(log, "a") == list(range(20))
+        assert all(sequence == first for sequence, first in firsts)
+        log.close()
+
+    def test_reading_begins_at_a_time(self) -> None:
+        log = self.open()
+        writer = log.writer("s-0")
+        for first in range(10, 60, 10):
+            writer.append(AppendGroup(batches=(batch("a", first, 10),)))
+        for _ in range(2):
+            assert [log.offset_at("a", 0, time) for time in (0, 10, 11, 35, 59, 60, 1000)] == [0, 0, 1, 25, 49, 50, 50]
+            assert (log.offset_at("a", 1, 5), log.offset_at("b", 0, 5), log.start_offset("a", 0)) == (0, 0, 0)
+            log = self._reopened(log)
         log.close()
 
     def test_a_shard_has_one_writer_at_a_time(self) -> None:

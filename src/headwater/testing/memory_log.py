@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from headwater.core.errors import LogError
-from headwater.log.interface import AppendGroup, Fetch
-from headwater.log.table import Table, check_group, check_shard_name
+from headwater.core.record import decode_all
+from headwater.log.holdings import Owners
+from headwater.log.interface import AppendGroup, Fetch, Produced
+from headwater.log.table import check_group, check_shard_name
 
 
 class MemoryLog:
@@ -15,7 +18,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.table = Table()
+        self.owners = Owners()
         self.records: dict[tuple[str, int], list[bytes]] = {}
         self.writers: dict[str, MemoryWriter] = {}
         self._appended = threading.Condition()
@@ -37,27 +40,37 @@ class MemoryLog:
     def partitions(self, topic: str) -> tuple[int, ...]:
         """See `Log`."""
         with self.lock:
-            return self.table.partitions(topic)
+            return self.owners.partitions(topic)
 
     def topics(self) -> tuple[str, ...]:
         """See `Log`."""
         with self.lock:
-            return self.table.topics()
+            return self.owners.topics()
 
     def end_offset(self, topic: str, partition: int) -> int:
         """See `Log`."""
         with self.lock:
-            return self.table.end(topic, partition)
+            return self.owners.end(topic, partition)
+
+    def start_offset(self, topic: str, partition: int) -> int:
+        """See `Log`. Nothing is ever removed here."""
+        return 0
+
+    def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
+        """See `Log`."""
+        with self.lock:
+            records = self.records.get((topic, partition), [])
+            return bisect_left(records, time_ms, key=lambda data: next(decode_all(data)).received_time)
 
     def committed(self, group: str, topic: str, partition: int) -> int:
         """See `Log`."""
         with self.lock:
-            return self.table.committed(group, topic, partition)
+            return self.owners.committed(group, topic, partition)
 
     def state(self, name: str) -> bytes | None:
         """See `Log`."""
         with self.lock:
-            return self.table.state(name)
+            return self.owners.state(name)
 
     def read(self, topic: str, partition: int, offset: int, bytes_max: int) -> Fetch:
         """See `Log`. Raises LogError for an offset past the end."""
@@ -107,18 +120,23 @@ class MemoryWriter:
     def append(self, group: AppendGroup) -> tuple[int, ...]:
         """See `ShardWriter`."""
         check_group(group)
-        firsts = []
+        firsts: list[int] = []
         with self._log.lock:
             if self._closed:
                 raise LogError(f"shard {self._shard} is closed; nothing can be appended")
-            self._log.table.claim(self._shard, group)
+            self._log.owners.claim(self._shard, group)
+            holdings = self._log.owners.of(self._shard)
+            before = None if group.producer is None else holdings.repeated(group.producer)
+            if before is not None:
+                return before
             for batch in group.batches:
                 records = self._log.records.setdefault((batch.topic, batch.partition), [])
                 firsts.append(len(records))
                 records.extend(_split(batch.data))
                 if records:
-                    self._log.table.extend(batch.topic, batch.partition, len(records))
-            self._log.table.commit(group.commits, group.state)
+                    self._log.owners.extend(self._shard, (batch.topic, batch.partition), len(records))
+            produced = () if group.producer is None else (Produced(group.producer.id, group.producer.sequence, tuple(firsts)),)
+            holdings.take(group.commits, group.state, produced)
         if any(batch.count for batch in group.batches):
             self._log.notify()
         return tuple(firsts)

@@ -31,6 +31,7 @@ from headwater.log.stores.names import check_directory, check_name, check_range,
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PARTIAL = ".partial"
+_WRITE_FAILED = "a write failed"
 _SYSTEM = OsFiles()
 # Objects whose append failed, with the reason: of the process and not of one FolderStorage, since a second one on the same
 # folder would see the system call the next sync a success as well.
@@ -85,7 +86,7 @@ class FolderStorage:
     def append(self, name: str, at: int, data: bytes, sync: bool = True) -> None:
         """See `Storage`."""
         path = self._path(name)
-        self._refuse_failed(path)
+        self._refuse_failed(path, at_all=bool(data))
         try:
             with self._descriptors.lent(path) as file:
                 size = self._files.size(file.fd)
@@ -217,7 +218,7 @@ class FolderStorage:
                     self._sync_names(path.parent)
                     file.named = True
         except OSError as e:
-            self._fail(path, f"{'a sync' if synced else 'a write'} failed: {e.strerror or e}")
+            self._fail(path, f"{'a sync failed' if synced else _WRITE_FAILED}: {e.strerror or e}")
             if e.errno not in _FULL:
                 raise StorageUnavailable(f"{path}: {len(data)} bytes at byte {at}: {e.strerror or e}") from e
             raise StorageFull(f"{path}: {len(data)} bytes at byte {at}: {e.strerror or e}") from e
@@ -226,12 +227,15 @@ class FolderStorage:
         with _failed_guard:
             _failed.setdefault(self._files, {})[path] = why
 
-    def _refuse_failed(self, path: Path) -> None:
-        """After a failed sync the system may have dropped the bytes and call the next sync of the file a success."""
+    def _refuse_failed(self, path: Path, at_all: bool) -> None:
+        """After a failed sync the system may have dropped the bytes and call the next sync of the file a success.
+
+        After a failed write that is not so: what was written before may still be synced.
+        """
         with _failed_guard:
             failed = _failed.get(self._files, {})
             why = failed.get(path)
-        if why is not None:
+        if why is not None and (at_all or not why.startswith(_WRITE_FAILED)):
             raise StorageUnavailable(f"{path}: not appended to any more by this process, since {why}")
         if len(failed) >= STORAGE_FAILED_OBJECTS_MAX:
             raise StorageUnavailable(f"{path}: appends to {len(failed)} objects failed; none is appended to until a restart")

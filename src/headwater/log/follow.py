@@ -1,0 +1,213 @@
+"""Reading along with the writer of a shard, in another process: from one site, through nothing but its objects.
+
+A writer begins a group when every member has the one before. So a group is shown once something stands behind it: a frame of the
+next group in the same segment, or a segment that follows. Whoever takes the shard over keeps all that was ever shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from headwater.core.errors import CorruptLog
+from headwater.core.limits import MEMBERS_LOOK_S
+from headwater.log.history import read_header, reader_of
+from headwater.log.ledger import object_name
+from headwater.log.manifest import Manifest, decode_manifest
+from headwater.log.member import MemberSite
+from headwater.log.runtime import Runtime
+from headwater.log.segment import Group, Segment, Torn
+from headwater.log.shard_view import ShardView, from_any
+from headwater.log.storage import ObjectMissing, StorageUnavailable
+from headwater.log.takeover import Sites, ledger_of
+
+
+class Shown(NamedTuple):
+    """What may be read, in order: segments that begin, each followed by its groups. ``anew``: in place of all that was known."""
+
+    found: list[Segment | Group]
+    anew: bool = False
+
+
+class _Cursor(NamedTuple):
+    """Behind the last group that was found, in its segment. ``unseen``: that group, while nothing stands behind it."""
+
+    segment: Segment
+    at: int
+    number: int
+    chain: int
+    unseen: Group | None = None
+
+
+class Follower:
+    """Follows one shard for its view. For one thread at a time; ``show`` takes in what is found.
+
+    ``first`` is the name of the site to read from while it can be.
+    """
+
+    def __init__(self, view: ShardView, sites: Sites, runtime: Runtime, first: str, show: Callable[[Shown], None]) -> None:
+        self._view = view
+        self._sites = sites
+        self._runtime = runtime
+        self._first = first
+        self._show = show
+        self._ledger = ledger_of(view.name, sites, runtime)
+        self._manifest = -1
+        self._looked_s: float | None = None
+        self._lists = True
+        self._cursor: _Cursor | None = None
+
+    def poll(self) -> bool:
+        """Shows what is new. True where anything was. Raises StorageUnavailable where no site answers, CorruptLog."""
+        now = self._runtime.now()
+        if self._looked_s is None or now - self._looked_s >= MEMBERS_LOOK_S:
+            self._looked_s, self._lists = now, True
+            self._look_at_members()
+        if not self._view.sites:
+            return False
+        shown = from_any(self._view.name, self._view.sites, self._poll)
+        self._lists = False
+        if shown.found:
+            self._show(shown)
+        return bool(shown.found)
+
+    def _look_at_members(self) -> None:
+        try:
+            entries = self._ledger.entries(self._manifest - 1)
+            found = [(entry.number, entry.data) for entry in entries if entry.holds]
+        except StorageUnavailable:
+            # Without a majority: whoever is a member by any manifest has all that was acknowledged before it.
+            found = [] if self._view.sites else last_manifests(self._view.name, self._sites)
+        if not found or found[-1][0] == self._manifest:
+            return
+        number, data = found[-1]
+        manifest = decode_manifest(data, number, object_name(f"{self._view.name}/manifest", number))
+        opened = tuple(site for site in members_of(manifest, self._sites, self._first) if _opens(site))
+        if opened:
+            self._view.sites, self._manifest = opened, number
+            self._view.starts_at = manifest.starts_at
+
+    def _poll(self, site: MemberSite) -> Shown:
+        found: list[Segment | Group] = []
+        cursor, anew = self._cursor, False
+        if cursor is None:
+            anew = True
+            cursor = _open(site, found)
+        while cursor is not None:
+            cursor = _read_on(site, cursor, found)
+            following = self._following(site, cursor.segment.header.number)
+            if following is None:
+                break
+            if following.header.previous != cursor.segment.header.number:
+                # The last segment does not count. Nothing of it was shown, and what was is found again.
+                found.clear()
+                anew, cursor = True, _open(site, found)
+                continue
+            cursor = _go_on(site, cursor, following, found)
+        self._cursor = cursor
+        return Shown(found, anew)
+
+    def _following(self, site: MemberSite, number: int) -> Segment | None:
+        """The segment that stands behind the last one, past fences; None where there is none yet."""
+        while True:
+            number += 1
+            found = read_header(site, number)
+            if found is not None and not found.header.fence:
+                return found
+            if found is None:
+                # A site that came back has no fences: there numbers are missing.
+                later = [each for each in site.numbers() if each > number] if self._lists else []
+                if not later:
+                    return None
+                number = later[0] - 1
+
+
+def _opens(site: MemberSite) -> bool:
+    try:
+        return site.open()
+    except StorageUnavailable:
+        return False
+
+
+def members_of(manifest: Manifest, sites: Sites, first: str) -> list[MemberSite]:
+    """The members of a manifest, the site named ``first`` before the others."""
+    storages = {storage.name: storage for storage in sites.storages}
+    members = sorted(manifest.members, key=lambda member: member.site != first)
+    return [MemberSite(storages[m.site], manifest.shard, m.admission) for m in members if m.site in storages]
+
+
+def last_manifests(shard: str, sites: Sites) -> list[tuple[int, bytes]]:
+    """Number and bytes of the last manifest of each site that answers, the newest last."""
+    found = []
+    directory = f"{shard}/manifest"
+    for site in sites.storages:
+        try:
+            names = [name for name in site.list(directory) if name.isdigit()]
+            if names:
+                found.append((int(names[-1]), site.get(f"{directory}/{names[-1]}")))
+        except (ObjectMissing, StorageUnavailable):
+            continue
+    return sorted(found)
+
+
+def _open(site: MemberSite, found: list[Segment | Group]) -> _Cursor | None:
+    """All that may be read since the last checkpoint; the last segment only begins here."""
+    last = None
+    for number in reversed(site.numbers()):
+        last = read_header(site, number)
+        if last is not None and not last.header.fence:
+            break
+        last = None
+    if last is None:
+        return None
+    chain = [last]
+    while not chain[-1].header.checkpoint:
+        previous = chain[-1].header.previous
+        before = None if previous is None else read_header(site, previous)
+        if before is None:
+            raise CorruptLog(f"{site.name}: {site.place(chain[-1].header.number)}: what it follows is not there")
+        chain.append(before)
+    chain.reverse()
+    cursor = _at_start(chain[0])
+    found.append(chain[0])
+    for following in chain[1:]:
+        cursor = _go_on(site, cursor, following, found)
+    return cursor
+
+
+def _at_start(segment: Segment) -> _Cursor:
+    return _Cursor(segment, segment.start, segment.group, segment.start_chain)
+
+
+def _read_on(site: MemberSite, cursor: _Cursor, found: list[Segment | Group]) -> _Cursor:
+    """Past the groups of the segment that have something behind them."""
+    reader = reader_of(site, cursor.segment.header.number)
+    segment, at, number, chain, unseen = cursor
+    while (group := reader.next_group(at, number, chain)) is not None:
+        if unseen is not None:
+            found.append(unseen)
+        unseen = group
+        at, number, chain = group.end, group.number + 1, group.chain
+    if unseen is not None and reader.begins_group(at, number):
+        found.append(unseen)
+        unseen = None
+    return _Cursor(segment, at, number, chain, unseen)
+
+
+def _go_on(site: MemberSite, cursor: _Cursor, following: Segment, found: list[Segment | Group]) -> _Cursor:
+    """To the segment that follows: the one before counts as far as that one says."""
+    end = following.header.previous_end
+    segment, at, number, chain, unseen = cursor
+    if unseen is not None and unseen.end <= end:
+        found.append(unseen)
+    if at < end:
+        reader = reader_of(site, segment.header.number, end)
+        try:
+            while at < end:
+                group = reader.group(at, number, chain)
+                found.append(group)
+                at, number, chain = group.end, group.number + 1, group.chain
+        except Torn as e:
+            raise CorruptLog(f"{site.name}: {site.place(segment.header.number)}: byte {e.at}: {e}") from None
+    found.append(following)
+    return _at_start(following)

@@ -1,0 +1,217 @@
+"""What is known of one shard's segments, and where in them a record lies; older ones are looked up when they are asked for.
+
+A *run* is a checkpoint and the segments behind it up to the next one: one segment that grew to its full size, or up to
+CHECKPOINT_SEGMENTS_MAX objects of an object store. A checkpoint says where partitions end when it begins, so that the run of an
+offset is found by halves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from headwater.core.errors import CorruptLog, LogError, StorageUnavailable
+from headwater.core.limits import BASES_KNOWN_MAX, RUNS_KNOWN_MAX
+from headwater.log.history import read_header, reader_of
+from headwater.log.member import MemberSite
+from headwater.log.segment import Index, Segment, SegmentHeader, Torn
+from headwater.log.storage import ObjectMissing
+
+T = TypeVar("T")
+Place = tuple[str, int]
+
+
+class Part:
+    """A segment as far as it may be read: up to ``end``."""
+
+    def __init__(self, number: int, start: int, end: int, index: Index) -> None:
+        self.number = number
+        self.start = start
+        self.end = end
+        self.index = index
+
+
+class Run:
+    """See above. ``last`` and ``last_end`` are those of its last segment; of the newest run they are None."""
+
+    def __init__(self, number: int, before: int | None) -> None:
+        self.number = number
+        self.before = before
+        self.last: int | None = None
+        self.last_end = 0
+
+
+class ShardView:
+    """One shard, as this process may read it. Its log holds ``lock`` for `begin`, `add`, `show`; lookups take it themselves."""
+
+    def __init__(self, name: str, lock: threading.Lock) -> None:
+        self.name = name
+        self.sites: tuple[MemberSite, ...] = ()  # Members, the one to read from first.
+        self.starts_at = 0  # The first segment that is still there.
+        self._lock = lock
+        self._runs: list[Run] = []
+        self._newest: list[Part] = []
+        self._loading = threading.RLock()
+        self._parts: OrderedDict[int, list[Part]] = OrderedDict()
+        self._bases: OrderedDict[int, dict[Place, int]] = OrderedDict()
+
+    def reset(self) -> None:
+        """Nothing is known any more."""
+        self._runs, self._newest = [], []
+        self._parts.clear()
+        self._bases.clear()
+
+    def begin(self, segment: Segment) -> None:
+        """A segment counts from now on; the one before it counts as far as this one says."""
+        header = segment.header
+        if self._newest and header.previous is not None:
+            self._cut(header)
+        if header.checkpoint:
+            if self._runs:
+                self._runs[-1].last, self._runs[-1].last_end = header.previous, header.previous_end
+                self._keep(self._parts, self._runs[-1].number, self._newest, RUNS_KNOWN_MAX)
+            self._runs.append(Run(header.number, header.checkpoint_before))
+            self._keep(self._bases, header.number, segment.base, BASES_KNOWN_MAX)
+            self._newest = []
+        if not self._runs:
+            raise CorruptLog(f"shard {self.name}: segment {header.number} is no checkpoint, and none comes before it")
+        self._newest.append(Part(header.number, segment.start, segment.start, Index()))
+
+    def _cut(self, header: SegmentHeader) -> None:
+        while self._newest[-1].number != header.previous:
+            self._newest.pop()
+            if not self._newest:
+                raise CorruptLog(f"shard {self.name}: segment {header.number} follows {header.previous}, which does not count")
+        self._newest[-1].end = header.previous_end
+
+    def add(self, position: int, end: int, directory: Sequence[tuple[str, int, int, int]]) -> None:
+        """A group of the last segment may be read."""
+        part = self._newest[-1]
+        for topic, partition, first, _ in directory:
+            part.index.add(topic, partition, first, position)
+        part.end = end
+
+    def find(self, topic: str, partition: int, offset: int) -> tuple[Part, int] | None:
+        """The segment with the record, and where in it to walk from. None where that was removed. Raises CorruptLog, LogError."""
+        with self._loading:
+            while self._runs and self._runs[0].number < self.starts_at:
+                self._runs.pop(0)
+            run = self._run_of((topic, partition), offset)
+            if run is None:
+                return None
+            with self._lock:
+                parts = self._newest if run is self._runs[-1] else None
+                if parts is not None:
+                    return _position(parts, topic, partition, offset)
+            known = self._parts.get(run.number)
+            if known is None:
+                known = self._parts_of(run)
+                self._keep(self._parts, run.number, known, RUNS_KNOWN_MAX)
+            return _position(known, topic, partition, offset)
+
+    def start_offset(self, topic: str, partition: int) -> int:
+        """The first offset that is still there."""
+        with self._loading:
+            if not self._runs:
+                return 0
+            while self._runs[0].number > self.starts_at and self._earlier():
+                continue
+            first = next((run for run in self._runs if run.number >= self.starts_at), self._runs[-1])
+            return self._base(first).get((topic, partition), 0)
+
+    def _run_of(self, place: Place, offset: int) -> Run | None:
+        while self._base(self._runs[0]).get(place, 0) > offset:
+            if not self._earlier():
+                return None
+        low, high = 0, len(self._runs) - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._base(self._runs[middle]).get(place, 0) <= offset:
+                low = middle
+            else:
+                high = middle - 1
+        return self._runs[low]
+
+    def _earlier(self) -> bool:
+        """Looks up the run before the first that is known; False where there is none."""
+        first = self._runs[0]
+        if first.before is None or first.before < self.starts_at:
+            return False
+        after = self._header(first.number).header
+        run = Run(first.before, self._header(first.before).header.checkpoint_before)
+        run.last, run.last_end = after.previous, after.previous_end
+        with self._lock:
+            self._runs.insert(0, run)
+        return True
+
+    def _base(self, run: Run) -> dict[Place, int]:
+        base = self._bases.get(run.number)
+        if base is None:
+            base = self._header(run.number).base
+            self._keep(self._bases, run.number, base, BASES_KNOWN_MAX)
+        return base
+
+    def _parts_of(self, run: Run) -> list[Part]:
+        """The segments of a run that is over, with their indexes."""
+        parts: list[Part] = []
+        number, end = run.last, run.last_end
+        while number is not None and number >= run.number:
+            header, part = self._from_any(lambda site, number=number, end=end: _part(site, number, end))  # type: ignore[misc]
+            parts.append(part)
+            number, end = header.previous, header.previous_end
+        return parts[::-1]
+
+    def _header(self, number: int) -> Segment:
+        def read(site: MemberSite) -> Segment:
+            segment = read_header(site, number)
+            if segment is None:
+                raise ObjectMissing(f"{site.name}: {site.place(number)}: there is no such object")
+            return segment
+
+        return self._from_any(read)
+
+    def _from_any(self, read: Callable[[MemberSite], T]) -> T:
+        return from_any(self.name, self.sites, read)
+
+    def _keep(self, known: OrderedDict[int, T], number: int, value: T, most: int) -> None:
+        known[number] = value
+        while len(known) > most:
+            known.popitem(last=False)
+
+
+def from_any(shard: str, sites: Sequence[MemberSite], read: Callable[[MemberSite], T]) -> T:
+    """What the first site gives that has it whole. Raises what the first one raised where none has."""
+    first: LogError | None = None
+    for site in sites:
+        try:
+            return read(site)
+        except (CorruptLog, ObjectMissing, StorageUnavailable) as e:
+            first = first or e
+    if isinstance(first, ObjectMissing):
+        raise CorruptLog(f"shard {shard}: {first}") from first
+    raise first or StorageUnavailable(f"shard {shard}: no site of it is known")
+
+
+def _part(site: MemberSite, number: int, end: int) -> tuple[SegmentHeader, Part]:
+    segment = read_header(site, number)
+    if segment is None:
+        raise ObjectMissing(f"{site.name}: {site.place(number)}: there is no such object")
+    part = Part(number, segment.start, end, Index())
+    try:
+        for group in reader_of(site, number, end).groups(segment):
+            for position, _, directory in group.blocks:
+                for topic, partition, first, _ in directory:
+                    part.index.add(topic, partition, first, position)
+    except Torn as e:
+        raise CorruptLog(f"{site.name}: {site.place(number)}: byte {e.at}: {e}") from None
+    return segment.header, part
+
+
+def _position(parts: Sequence[Part], topic: str, partition: int, offset: int) -> tuple[Part, int] | None:
+    for part in reversed(parts):
+        at = part.index.floor(topic, partition, offset)
+        if at is not None:
+            return part, at
+    return None

@@ -1,0 +1,371 @@
+"""The log: shards on any number of sites, each written by one process and read by all. `docs/formats/log.md` says what is stored.
+
+A log keeps nothing of its own: whoever opens it finds everything on the sites.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from headwater.core.errors import CorruptLog, LogError
+from headwater.core.ids import new_id
+from headwater.core.limits import (
+    FOLLOW_WAIT_S_MAX,
+    FOLLOW_WAIT_S_MIN,
+    IDLE_MARK_S,
+    OBJECT_FLUSH_S,
+    READMIT_LOOK_S,
+    SEGMENT_BYTES_MAX,
+    SHARDS_LOOK_S,
+)
+from headwater.core.record import decode_all
+from headwater.log.commit import Committer
+from headwater.log.follow import Follower, Shown
+from headwater.log.holdings import Owners
+from headwater.log.interface import AppendGroup, Fetch
+from headwater.log.member import MemberSite
+from headwater.log.named_storage import NamedStorage
+from headwater.log.reading import read_records
+from headwater.log.runtime import Runtime, Threads
+from headwater.log.segment import Group, Mark, Segment, SegmentHeader
+from headwater.log.shard_view import ShardView, from_any
+from headwater.log.shard_writer import SharedWriter
+from headwater.log.storage import Storage, StorageUnavailable
+from headwater.log.table import check_shard_name
+from headwater.log.takeover import Claim, Sites, take_over
+
+_log = structlog.get_logger()
+
+
+class LogSettings(NamedTuple):
+    """How a process uses a log.
+
+    ``first`` names the site to read from while it can be, the first one by default. ``host`` tells other processes whose
+    writer it is. ``follows``: what others append is looked for in the background; else `SharedLog.refresh` does it.
+    """
+
+    first: str = ""
+    host: str = ""
+    segment_bytes_max: int = SEGMENT_BYTES_MAX
+    flush_s: float = OBJECT_FLUSH_S
+    follows: bool = True
+
+
+class SharedLog:
+    """A `Log` on sites. Made by `open_log`.
+
+    Sees at once what this process appends, and within a quarter of a second what others do. Raises StorageUnavailable where no
+    site answers, CorruptLog where a shard is damaged on all of its sites.
+    """
+
+    def __init__(self, sites: Sites, runtime: Runtime, settings: LogSettings) -> None:
+        self.lock = threading.Lock()
+        self.owners = Owners()
+        self.sites = sites
+        self._runtime = runtime
+        self._settings = settings
+        self._first = settings.first or sites.storages[0].name
+        self._views: dict[str, ShardView] = {}
+        self._followers: dict[str, Follower] = {}
+        self._writers: dict[str, SharedWriter] = {}
+        self._opening = threading.RLock()  # Held while the set of writers and followers changes, and while followers look.
+        self._appended = threading.Condition()
+        self._appends = 0
+        self._seen = threading.local()
+        self._stop = threading.Event()
+        self._shards_looked_s = -SHARDS_LOOK_S
+        self._readmit_looked_s = runtime.now()
+        self._wrong: dict[str, str] = {}
+        self.refresh()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        if settings.follows:
+            self._thread.start()
+
+    def writer(self, shard: str) -> SharedWriter:
+        """See `Log`."""
+        check_shard_name(shard)
+        self._check_open()
+        with self._opening:
+            if shard in self._writers:
+                raise LogError(f"shard {shard} has a writer already; a shard has one at a time")
+            claim = take_over(shard, self.sites, self._runtime, new_id(), self._settings.host)
+            self._followers.pop(shard, None)
+            view = self._views.setdefault(shard, ShardView(shard, self.lock))
+            self._take_claim(view, claim)
+            committer = Committer(
+                claim,
+                self.sites,
+                self._runtime,
+                lambda: self.owners.of(shard).checkpoint(),
+                lambda site, why: self._lost(shard, site, why),
+                self._settings.segment_bytes_max,
+            )
+            self._writers[shard] = SharedWriter(self, view, committer, self._settings.flush_s)
+            return self._writers[shard]
+
+    def _take_claim(self, view: ShardView, claim: Claim) -> None:
+        found: list[Segment | Group] = []
+        for counted in claim.counted:
+            found += [counted.segment, *counted.groups]
+        with self.lock:
+            view.sites = self.in_order(claim.members)
+            view.starts_at = claim.manifest.starts_at
+        self._take_in(view, Shown(found, anew=True))
+
+    def _take_in(self, view: ShardView, shown: Shown) -> None:
+        with self.lock:
+            if shown.anew:
+                self.owners.forget(view.name)
+                view.reset()
+            holdings = self.owners.of(view.name)
+            for one in shown.found:
+                if isinstance(one, Segment):
+                    self._begin(view, one, shown.anew)
+                    continue
+                directory = [entry for _, _, entries in one.blocks for entry in entries]
+                self._claim(view.name, one.mark, ((topic, partition) for topic, partition, _, _ in directory))
+                for topic, partition, first, count in directory:
+                    end = holdings.ends.get((topic, partition), 0)
+                    if first != end:
+                        raise CorruptLog(
+                            f"shard {view.name}: group {one.number} has {topic}/{partition} {first} where {end} belongs"
+                        )
+                    self.owners.extend(view.name, (topic, partition), first + count)
+                holdings.take(one.mark.commits, one.mark.state, one.mark.produced)
+                view.add(one.start, one.end, directory)
+        if shown.found:
+            self.appended(True)
+
+    def _begin(self, view: ShardView, segment: Segment, anew: bool) -> None:
+        header = segment.header
+        view.begin(segment)
+        if anew and header.checkpoint:
+            self._claim(view.name, header, ((topic, partition) for topic, partition, _ in header.ends))
+            for topic, partition, end in header.ends:
+                self.owners.extend(view.name, (topic, partition), end)
+            self.owners.of(view.name).take(header.commits, header.state, header.produced)
+
+    def _claim(self, shard: str, names: SegmentHeader | Mark, places: Iterable[tuple[str, int]]) -> None:
+        try:
+            self.owners.claim_partitions(shard, places)
+            self.owners.claim_names(shard, names.commits, names.state)
+        except LogError as e:
+            raise CorruptLog(str(e)) from None
+
+    def claim(self, shard: str, group: AppendGroup) -> None:
+        """See `Owners.claim`."""
+        with self.lock:
+            self.owners.claim(shard, group)
+
+    def syncs(self, group: AppendGroup) -> bool:
+        """Whether the group is to be durable before it is acknowledged."""
+        return True
+
+    def in_order(self, members: Sequence[MemberSite]) -> tuple[MemberSite, ...]:
+        """Members as this process reads them."""
+        return tuple(sorted(members, key=lambda site: site.name != self._first))
+
+    def _lost(self, shard: str, site: str, why: str) -> None:
+        _log.error(
+            "a site left a shard; appends go on without it, and it comes back once it answers", shard=shard, site=site, why=why
+        )
+
+    def topics(self) -> tuple[str, ...]:
+        """See `Log`."""
+        with self.lock:
+            return self.owners.topics()
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """See `Log`."""
+        with self.lock:
+            return self.owners.partitions(topic)
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """See `Log`."""
+        with self.lock:
+            return self.owners.end(topic, partition)
+
+    def start_offset(self, topic: str, partition: int) -> int:
+        """See `Log`. Raises StorageUnavailable, CorruptLog: it may have to look."""
+        with self.lock:
+            owner = self.owners.owner(topic, partition)
+            view = self._views.get(owner) if owner is not None else None
+        return view.start_offset(topic, partition) if view is not None else 0
+
+    def offset_at(self, topic: str, partition: int, time_ms: int) -> int:
+        """See `Log`. Raises StorageUnavailable, CorruptLog."""
+        low, high = self.start_offset(topic, partition), self.end_offset(topic, partition)
+        while low < high:
+            middle = (low + high) // 2
+            record = next(decode_all(self.read(topic, partition, middle, 1).data))
+            if record.received_time < time_ms:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def committed(self, group: str, topic: str, partition: int) -> int:
+        """See `Log`."""
+        with self.lock:
+            return self.owners.committed(group, topic, partition)
+
+    def state(self, name: str) -> bytes | None:
+        """See `Log`."""
+        with self.lock:
+            return self.owners.state(name)
+
+    def read(self, topic: str, partition: int, offset: int, bytes_max: int) -> Fetch:
+        """See `Log`. Raises LogError for an offset past the end, or one that retention removed."""
+        self._check_open()
+        with self.lock:
+            end = self.owners.end(topic, partition)
+            if not 0 <= offset <= end:
+                raise LogError(f"{topic}/{partition} has no offset {offset}; valid are 0 to {end}")
+            if offset == end:
+                return Fetch(data=b"", first_offset=offset, next_offset=offset)
+            owner = self.owners.owner(topic, partition)
+            assert owner is not None
+            view = self._views[owner]
+        found = view.find(topic, partition, offset)
+        if found is None:
+            start = view.start_offset(topic, partition)
+            if offset < start:
+                raise LogError(f"{topic}/{partition} has no offset {offset} any more; valid are {start} to {end}")
+            raise CorruptLog(f"shard {owner}: {topic}/{partition} {offset} is in none of its segments")
+        part, at = found
+        limit = part.end
+        data, next_offset = from_any(
+            view.name,
+            view.sites,
+            lambda site: read_records(site, part, at, limit, topic, partition, offset, max(bytes_max, 1)),
+        )
+        return Fetch(data=data, first_offset=offset, next_offset=next_offset)
+
+    def wait(self, seconds: float) -> bool:
+        """See `Log`. Every thread has its own last call."""
+        with self._appended:
+            seen = getattr(self._seen, "appends", 0)
+            self._appended.wait_for(lambda: self._appends != seen or self._stop.is_set(), seconds)
+            self._seen.appends = self._appends
+            return self._appends != seen
+
+    def appended(self, records: bool) -> None:
+        """Wakes those who wait for records."""
+        if records:
+            with self._appended:
+                self._appends += 1
+                self._appended.notify_all()
+
+    def released(self, writer: SharedWriter) -> None:
+        """The writer is gone: its shard is followed like any other."""
+        with self._opening:
+            if self._writers.get(writer.shard) is writer:
+                del self._writers[writer.shard]
+
+    def refresh(self) -> bool:
+        """Looks for what other processes appended. True where there was anything."""
+        now = self._runtime.now()
+        with self._opening:
+            if now - self._shards_looked_s >= SHARDS_LOOK_S:
+                self._shards_looked_s = now
+                self._look_for_shards()
+            any_new = False
+            for shard, view in list(self._views.items()):
+                if shard in self._writers:
+                    continue
+                follower = self._followers.get(shard)
+                if follower is None:
+                    follower = Follower(view, self.sites, self._runtime, self._first, partial(self._take_in, view))
+                    self._followers[shard] = follower
+                any_new = follower.poll() or any_new
+            return any_new
+
+    def _look_for_shards(self) -> None:
+        errors = []
+        for storage in self.sites.storages:
+            try:
+                for name in storage.list(""):
+                    shard = name.removesuffix("/")
+                    if shard not in self._views and storage.list(f"{shard}/manifest"):
+                        self._views[shard] = ShardView(shard, self.lock)
+            except StorageUnavailable as e:
+                errors.append(e)
+        if len(errors) == len(self.sites.storages):
+            raise errors[0]
+
+    def _run(self) -> None:
+        wait_s = FOLLOW_WAIT_S_MIN
+        while not self._stop.wait(wait_s):
+            quiet = True
+            try:
+                quiet = not self.refresh()
+                self._wrong.pop("", None)
+            except LogError as e:
+                self._say("", str(e))
+            for writer in list(self._writers.values()):
+                quiet = writer.stand_behind() and quiet
+            self._readmit()
+            wait_s = min(2 * wait_s, FOLLOW_WAIT_S_MAX) if quiet else min(FOLLOW_WAIT_S_MIN, IDLE_MARK_S)
+
+    def _say(self, what: str, why: str) -> None:
+        if self._wrong.get(what) != why:
+            self._wrong[what] = why
+            _log.error("the log cannot be followed; it will be tried again", error=why)
+
+    def _readmit(self) -> None:
+        now = self._runtime.now()
+        if now - self._readmit_looked_s < READMIT_LOOK_S:
+            return
+        self._readmit_looked_s = now
+        for writer in list(self._writers.values()):
+            for storage in self.sites.storages:
+                if storage.name not in writer.members:
+                    try:
+                        if writer.readmit(storage):
+                            _log.info("a site is back", shard=writer.shard, site=storage.name)
+                    except LogError as e:
+                        self._say(f"{writer.shard} {storage.name}", str(e))
+
+    def _check_open(self) -> None:
+        if self._stop.is_set():
+            raise LogError("the log is closed")
+
+    def close(self) -> None:
+        """See `Log`. A second call does nothing."""
+        for writer in list(self._writers.values()):
+            writer.close()
+        self._stop.set()
+        with self._appended:
+            self._appended.notify_all()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+        if isinstance(self._runtime, Threads):
+            self._runtime.close()
+
+
+def open_log(
+    sites: Mapping[str, Storage],
+    witnesses: Mapping[str, Storage] | None = None,
+    settings: LogSettings | None = None,
+    runtime: Runtime | None = None,
+) -> SharedLog:
+    """Opens the log that lies on these sites, by name; the names stay what they are for as long as the log lives.
+
+    ``witnesses`` take part in claims and hold no records: two sites need one, to go on without one of them. Raises LogError,
+    StorageUnavailable, CorruptLog.
+    """
+    settings = settings or LogSettings()
+    if not sites:
+        raise LogError("a log needs one site at least")
+    if settings.first and settings.first not in sites:
+        raise LogError(f"there is no site {settings.first!r} to read from; there are {', '.join(sites)}")
+    named = Sites(
+        tuple(NamedStorage(name, storage) for name, storage in sites.items()),
+        tuple(NamedStorage(name, storage) for name, storage in (witnesses or {}).items()),
+    )
+    return SharedLog(named, runtime or Threads(), settings)
