@@ -18,10 +18,11 @@ import workload
 
 from headwater.core.record import Record, encode
 from headwater.log.interface import AppendGroup, Batch, Log, ShardWriter
-from headwater.log.local import LocalLog
+from headwater.log.shared import open_log
+from headwater.log.stores.folder import FolderStorage
 
 # A new log is one more line: all of the benchmarks work over the interface.
-LOGS: dict[str, Callable[[Path], Log]] = {"local": LocalLog}
+LOGS: dict[str, Callable[[Path], Log]] = {"local": lambda path: open_log({"local": FolderStorage(path)})}
 
 TOPIC = "app_events"
 SHARD = "bench"

@@ -23,7 +23,8 @@ import pytest
 
 from headwater.core.ids import seeded_random
 from headwater.core.record import decode_all
-from headwater.log.local import LocalLog
+from headwater.log.shared import SharedLog, open_log
+from headwater.log.stores.folder import FolderStorage
 from headwater.registry.template import write_project
 from tests.faults.up_entry import MUTANTS
 
@@ -148,7 +149,7 @@ class World:
         return status
 
     def check(self, status: dict[str, Any]) -> None:
-        log = LocalLog(self.directory / "data" / "log")
+        log = open_log({"local": FolderStorage(self.directory / "data" / "log")})
         try:
             logged = [record.event_id for record in _records(log, "app_events")]
             kinds = {record.event_id: json.loads(record.payload) for record in _records(log, "app_events")}
@@ -195,7 +196,7 @@ class World:
         return json.loads(connection.getresponse().read())
 
 
-def _records(log: LocalLog, topic: str) -> Iterator[Any]:
+def _records(log: SharedLog, topic: str) -> Iterator[Any]:
     offset = 0
     while (fetch := log.read(topic, 0, offset, 1 << 24)).data:
         yield from decode_all(fetch.data)
