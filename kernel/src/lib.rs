@@ -4,6 +4,7 @@
 
 pub mod arrow;
 pub mod block;
+pub mod classes;
 pub mod condition;
 mod cost;
 pub mod counts;

@@ -145,6 +145,26 @@ def test_repeats_come_out_once_also_after_a_restart(start: Callable[..., Up]) ->
     assert (status["etl"]["read"], status["etl"]["unique"]) == (14, 5)
 
 
+def test_key_classes_share_the_work(project: Path, start: Callable[..., Up]) -> None:
+    with (project / "headwater.toml").open("a") as settings:
+        settings.write("[log]\nkey_classes = 4\n")
+    up = start()
+    events = [like(n, event_id=f"id-{n}") for n in range(200)]
+    up.report(*events, *events[:50])
+    up.report(*events[100:], {"event": "order_paid", "properties": {"order_id": "o", "amount": 2.5}})
+    until(lambda: up.status()["etl"]["duplicates"] == 150)
+    assert up.stop() == 0
+    again = start()
+    again.report(*events, like(200, event_id="id-200"))
+    until(lambda: again.status()["etl"]["duplicates"] == 350)
+    until(lambda: len(again.rows("user_actions")) == 201)
+    assert sorted(row["item_id"] for row in again.rows("user_actions")) == sorted(f"v{n}" for n in range(201))
+    status = again.status()
+    check_balances(status)
+    assert status["etl"]["classes"] == [0, 1, 2, 3]
+    assert (status["etl"]["read"], status["etl"]["unique"], status["errors"]) == (552, 202, [])
+
+
 def test_an_edited_rule_takes_effect_without_a_restart(project: Path, start: Callable[..., Up]) -> None:
     up = start()
     up.report(like(1))

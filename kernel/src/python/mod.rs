@@ -3,6 +3,7 @@
 mod apart;
 mod arrow;
 mod block;
+mod classes;
 mod counters;
 mod deduplicate;
 mod intake;
@@ -28,6 +29,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<protobuf::PyProtobuf>()?;
     m.add_function(wrap_pyfunction!(protobuf::whole_messages, m)?)?;
     payload::register(m)?;
+    classes::register(m)?;
     intake::register(m)?;
     pattern::register(m)?;
     block::register(m)?;

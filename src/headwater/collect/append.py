@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from headwater.core.errors import LogUnavailable
+from headwater.core.errors import AppendInDoubt, LogUnavailable, Overtaken
 from headwater.core.limits import APPEND_PENDING_BYTES_MAX, APPEND_WAIT_S_MAX
 from headwater.log.interface import AppendGroup, Batch, ShardWriter
 
@@ -14,10 +14,15 @@ _Waiting = tuple[Sequence[Batch], int, "asyncio.Future[None]"]
 
 
 class Appender:
-    """Appends batches to one shard for the requests of one event loop. Not thread-safe."""
+    """Appends batches to one shard for the requests of one event loop. Not thread-safe.
 
-    def __init__(self, writer: ShardWriter) -> None:
-        self._writer = writer
+    A writer that was overtaken, or left in doubt, is closed, and the next append opens another one.
+    """
+
+    def __init__(self, open_writer: Callable[[], ShardWriter]) -> None:
+        """Opens the shard. Raises what ``open_writer`` raises."""
+        self._open = open_writer
+        self._writer: ShardWriter | None = open_writer()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="append")
         self._waiting: list[_Waiting] = []
         self._pending_bytes = 0
@@ -26,7 +31,7 @@ class Appender:
 
     async def append(self, batches: Sequence[Batch], size: int) -> None:
         """Returns when the batches, whose ``size`` was reserved, are durable. Raises what the writer raises: then nothing of them
-        will ever be read."""
+        will ever be read, but where it is Overtaken or AppendInDoubt."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((batches, size, future))
         if self._task is None:
@@ -34,8 +39,10 @@ class Appender:
         await future
 
     def close(self) -> None:
-        """Waits for the append under way."""
+        """Waits for the append under way, and gives the shard up."""
         self._thread.shutdown()
+        if self._writer is not None:
+            self._writer.close()
 
     async def reserve(self, size: int) -> None:
         """Takes room for ``size`` bytes. Where APPEND_PENDING_BYTES_MAX wait already, waits for it.
@@ -60,7 +67,7 @@ class Appender:
             taken, self._waiting = self._waiting, []
             error: BaseException | None = None
             try:
-                await loop.run_in_executor(self._thread, self._writer.append, _group(taken))
+                await loop.run_in_executor(self._thread, self._append, _group(taken))
             except Exception as raised:
                 error = raised
             for _, size, future in taken:
@@ -74,6 +81,16 @@ class Appender:
             async with self._room:
                 self._room.notify_all()
         self._task = None
+
+    def _append(self, group: AppendGroup) -> None:
+        if self._writer is None:
+            self._writer = self._open()
+        try:
+            self._writer.append(group)
+        except (Overtaken, AppendInDoubt):
+            writer, self._writer = self._writer, None
+            writer.close()
+            raise
 
 
 def _group(taken: list[_Waiting]) -> AppendGroup:

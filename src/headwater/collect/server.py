@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,20 +22,19 @@ from headwater.collect.plan import Linked, link
 from headwater.collect.protocols import ENDPOINTS
 from headwater.collect.protocols.interface import Endpoint, Protocol
 from headwater.core.clock import now_ms
-from headwater.core.errors import LogError
+from headwater.core.errors import AppendInDoubt, LogError, Overtaken
 from headwater.core.ids import new_id
 from headwater.core.limits import EVENT_BYTES_MAX, REQUEST_BODIES_BYTES_MAX, REQUEST_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX
-from headwater.kernel import IntakeResult, body_text
+from headwater.kernel import IntakeResult, body_text, split_by_class
 from headwater.log.interface import Batch, Log
 from headwater.registry.snapshot import Snapshot, write_key_hash
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Scope = dict[str, Any]
 
-SHARD = "collect-0"
 DEAD_LETTERS = "dead_letters"
-_PARTITION = 0
 _RETRY_AFTER_S = 1
+_NOT_TAKEN = "nothing was taken; send it again"
 _INTAKE_THREADS = 4
 # Bodies that are unpacked and run at once; what they grow to is bounded one by one.
 _INTAKE_RUNS_MAX = 8
@@ -69,20 +69,23 @@ class _Request(msgspec.Struct):
 class Collector:
     """Takes events for one log. ``app`` is the ASGI app; it runs in one event loop.
 
-    ``snapshot`` gives the snapshot that is current; a new one is taken between two requests. What cannot be linked leaves the
-    last good one running (`link_error` says why); the first has to link, else ValueError. Raises what `log.writer` raises.
-    While the log refuses events, `log_error` says why.
+    ``number`` is that of this collector among those of the log, and ``classes`` how many key classes the log has: class c goes
+    to partition ``number`` · ``classes`` + c of the source, dead letters to 2 · ``number``. ``snapshot`` gives the one that is
+    current; a new one is taken between two requests. What cannot be linked leaves the last good one running (`link_error` says
+    why); the first has to link, else ValueError. Raises what `log.writer` raises. While the log refuses events, `log_error`
+    says why.
     """
 
-    def __init__(self, log: Log, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, log: Log, snapshot: Callable[[], Snapshot], number: int = 0, classes: int = 1) -> None:
         self.link_error: str | None = None
         self.log_error: str | None = None
         self._snapshot = snapshot
         self._linked = link(snapshot())
         self._refused_hash = ""
         self._figures = Figures()
-        self._writer = log.writer(SHARD)
-        self._appender = Appender(self._writer)
+        self._number = number
+        self._classes = classes
+        self._appender = Appender(partial(log.writer, f"collect-{number}"))
         self._threads = ThreadPoolExecutor(_INTAKE_THREADS, thread_name_prefix="intake")
         self._slots = asyncio.Semaphore(_INTAKE_RUNS_MAX)
         self._in_flight = 0
@@ -102,7 +105,6 @@ class Collector:
         self._draining = True
         self._appender.close()
         self._threads.shutdown()
-        self._writer.close()
 
     @property
     def app(self) -> Collector:
@@ -197,9 +199,9 @@ class Collector:
             self._in_flight -= 1
             self._held_bytes -= held
 
-    def _refuse(self, reason: str, text: str, *, close: bool = False) -> ProblemError:
+    def _refuse(self, reason: str, text: str, hint: str = _NOT_TAKEN, *, close: bool = False) -> ProblemError:
         self._figures.refuse(reason)
-        return ProblemError(Problem(503, reason, text, "nothing was taken; send it again", _RETRY_AFTER_S, close))
+        return ProblemError(Problem(503, reason, text, hint, _RETRY_AFTER_S, close))
 
     async def _take(self, request: _Request, receive: bodies.Receive) -> Answer:
         key = credentials.from_headers(request.headers, request.protocol)
@@ -218,10 +220,9 @@ class Collector:
             received_time = now_ms()
             if packed or len(body) > _INLINE_BYTES_MAX:
                 loop = asyncio.get_running_loop()
-                outcome = await loop.run_in_executor(self._threads, self._run, request, body, packed, received_time)
+                outcome, batches = await loop.run_in_executor(self._threads, self._run, request, body, packed, received_time)
             else:
-                outcome = self._run(request, body, packed, received_time)
-            batches = self._batches(request, outcome, body, received_time)
+                outcome, batches = self._run(request, body, packed, received_time)
             size = sum(len(batch.data) for batch in batches)
             await self._durably(self._appender.reserve(size))
         if batches:
@@ -240,8 +241,14 @@ class Collector:
             raise ProblemError(Problem(401, "wrong_key", text, hint))
         request.key, request.app = key, app
 
-    def _run(self, request: _Request, body: bytes, packed: bool, received_time: int) -> IntakeResult | bodies.GzipError:
-        """Unpacks and runs a body. In a thread where that takes long."""
+    def _run(
+        self, request: _Request, body: bytes, packed: bool, received_time: int
+    ) -> tuple[IntakeResult | bodies.GzipError, tuple[Batch, ...]]:
+        """Unpacks and runs a body: what came of it, and what is to be appended. In a thread where that takes long."""
+        outcome = self._intake(request, body, packed, received_time)
+        return outcome, self._batches(request, outcome, body, received_time)
+
+    def _intake(self, request: _Request, body: bytes, packed: bool, received_time: int) -> IntakeResult | bodies.GzipError:
         try:
             content = bodies.unpack(body) if packed else body
         except bodies.GzipError as error:
@@ -277,12 +284,16 @@ class Collector:
             if len(body) > EVENT_BYTES_MAX:
                 return ()
             letter = whole_body("invalid_gzip", str(outcome), request.app, received_time, snapshot.number, body)
-            return (Batch(DEAD_LETTERS, _PARTITION, letter, 1),)
+            return (Batch(DEAD_LETTERS, 2 * self._number, letter, 1),)
         batches = []
-        if outcome.accepted:
-            batches.append(Batch(snapshot.source, _PARTITION, outcome.records, outcome.accepted))
+        if outcome.accepted and self._classes == 1:
+            batches.append(Batch(snapshot.source, self._number, outcome.records, outcome.accepted))
+        elif outcome.accepted:
+            first = self._number * self._classes
+            parts = split_by_class(outcome.records, self._classes)
+            batches += [Batch(snapshot.source, first + key_class, records, count) for key_class, count, records in parts]
         if outcome.dead:
-            batches.append(Batch(DEAD_LETTERS, _PARTITION, outcome.dead_records, outcome.dead))
+            batches.append(Batch(DEAD_LETTERS, 2 * self._number, outcome.dead_records, outcome.dead))
         return tuple(batches)
 
     async def _durably(self, step: Awaitable[None]) -> None:
@@ -292,6 +303,9 @@ class Collector:
             if self.log_error is None:
                 _log.error("log_unavailable", error=str(error))
             self.log_error = f"events are refused, since the log cannot store them: {error}"
+            if isinstance(error, Overtaken | AppendInDoubt):
+                text, hint = "it is not known whether the events were stored", "send them again; a repeated event id counts once"
+                raise self._refuse("log_in_doubt", text, hint) from None
             raise self._refuse("log_unavailable", "the events cannot be stored now") from None
 
     def _account(self, request: _Request, outcome: IntakeResult | bodies.GzipError, body: bytes) -> Answer:

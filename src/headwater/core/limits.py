@@ -58,6 +58,9 @@ RUNS_KNOWN_MAX = 8
 BASES_KNOWN_MAX = 64
 # Segments of one group each (object storage) between two whose header has all that the shard holds.
 CHECKPOINT_SEGMENTS_MAX = 64
+# Key classes of a log, and places that keep it: more are refused when headwater.toml is read.
+KEY_CLASSES_MAX = 1024
+LOG_SITES_MAX = 9
 # A read looks through at most so many bytes of a segment for records after the first.
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 # Index of a segment: one entry per partition and so many bytes of the file, for at most so many closed segments at once.

@@ -40,7 +40,7 @@ _ETL = {
 
 def metrics(embedded: Embedded) -> str:
     """The text. Counts are from the start of the process, but for those of `etl` and `deliver`: from the first event on."""
-    return render(embedded.collector.figures(), embedded.worker.figures(), embedded.deliverer.figures())
+    return render(embedded.collector.figures(), embedded.workers.figures(), embedded.deliverer.figures())
 
 
 def render(collect: Mapping[str, Any], etl: Mapping[str, Any], deliver: Mapping[str, Any]) -> str:

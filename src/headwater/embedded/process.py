@@ -13,9 +13,10 @@ from headwater.core.descriptor import Descriptor
 from headwater.core.errors import LinkError, ProjectError, RegistryError
 from headwater.deliver import Deliverer, ProtobufSink
 from headwater.embedded.data_lock import DataLock
-from headwater.etl.worker import Worker
-from headwater.log.shared import open_log
-from headwater.log.stores.folder import FolderStorage
+from headwater.etl.workers import Workers
+from headwater.log import shared
+from headwater.log.stores.place import storage_at
+from headwater.registry.log_settings import LogSettings, local
 from headwater.registry.project import Settings, load
 from headwater.registry.snapshot import Snapshot
 from headwater.registry.store import SnapshotStore
@@ -38,18 +39,18 @@ class Embedded:
         self.refused: Refused | None = None
         self.warnings: tuple[Finding, ...] = ()
         newest = self._first_snapshot()
-        self.log = open_log({"local": FolderStorage(self.settings.data_dir / "log")})
-        self.worker, self.snapshot = self._worker(newest)
+        self.log = open_log(self.settings.log)
+        self.workers, self.snapshot = self._first_workers(newest)
         self._descriptors: tuple[Snapshot | None, dict[str, Descriptor | None]] = (None, {})
         checkpoints = self.settings.data_dir / "sinks.json"
-        self.deliverer = Deliverer(self.log, self.settings.out_dir, checkpoints, self.worker.sources, self._sink)
-        self.collector = Collector(self.log, lambda: self.snapshot)
+        self.deliverer = Deliverer(self.log, self.settings.out_dir, checkpoints, self.workers.sources, self._sink)
+        self.collector = Collector(self.log, lambda: self.snapshot, classes=self.settings.log.key_classes)
         self._stopping = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
         """Starts watching, working and delivering."""
-        for name, target in (("watch", self._watch), ("etl", self.worker.run), ("deliver", self.deliverer.run)):
+        for name, target in (("watch", self._watch), ("etl", self.workers.run), ("deliver", self.deliverer.run)):
             self._threads[name] = threading.Thread(target=target, name=name, daemon=True)
             self._threads[name].start()
 
@@ -61,7 +62,7 @@ class Embedded:
         until = clock.monotonic_s() + seconds
         self.collector.close()
         done = True
-        for name, stop in (("watch", self._stopping.set), ("etl", self.worker.stop), ("deliver", self.deliverer.stop)):
+        for name, stop in (("watch", self._stopping.set), ("etl", self.workers.stop), ("deliver", self.deliverer.stop)):
             stop()
             if name in self._threads:
                 self._threads[name].join(max(until - clock.monotonic_s(), 0.1))
@@ -75,7 +76,7 @@ class Embedded:
         """What the watcher found takes effect, or is said."""
         if isinstance(found, Published):
             try:
-                self.worker.swap(found.snapshot)
+                self.workers.swap(found.snapshot)
             except LinkError as e:
                 self._say(Refused(str(e)))
                 return
@@ -98,6 +99,7 @@ class Embedded:
 
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_INTERVAL_S):
+            self.workers.assign(range(self.settings.log.key_classes))  # What another process took is taken back.
             self.take_over(self.watcher.poll())
 
     def _say(self, refused: Refused) -> None:
@@ -116,15 +118,26 @@ class Embedded:
         self._say(refused)
         return latest
 
-    def _worker(self, newest: Snapshot) -> tuple[Worker, Snapshot]:
+    def _first_workers(self, newest: Snapshot) -> tuple[Workers, Snapshot]:
         """Runs the newest snapshot that this kernel can link."""
         for number in sorted((n for n in self.store.numbers() if n <= newest.number), reverse=True):
             try:
                 snapshot = newest if number == newest.number else self.store.get(number)
-                return Worker(self.log, snapshot, self.settings.udf_batch_ms_max), snapshot
+                workers = Workers(self.log, snapshot, self.settings.log.key_classes, self.settings.udf_batch_ms_max)
             except (LinkError, RegistryError) as e:
                 self._say(Refused(str(e)))
+                continue
+            workers.assign(range(self.settings.log.key_classes))
+            workers.open()
+            return workers, snapshot
         raise ProjectError(self.refused.text if self.refused else "there is no snapshot that can run")
+
+
+def open_log(settings: LogSettings, name: str = "") -> shared.SharedLog:
+    """The log of a project; ``name`` tells people which process writes. Raises what `shared.open_log` raises."""
+    sites = {site: storage_at(place) for site, place in settings.sites.items()}
+    witnesses = {witness: storage_at(place) for witness, place in settings.witnesses.items()}
+    return shared.open_log(sites, witnesses, shared.LogSettings(first=settings.site, host=name))
 
 
 def _settings(directory: Path) -> Settings:
@@ -135,4 +148,4 @@ def _settings(directory: Path) -> Settings:
         data_dir = directory / "data"
         if not (data_dir / "snapshots").is_dir():
             raise
-        return Settings(directory.name, "file-led", "", "127.0.0.1", 8080, data_dir, directory / "out")
+        return Settings(directory.name, "file-led", "", "127.0.0.1", 8080, data_dir, directory / "out", local(data_dir))

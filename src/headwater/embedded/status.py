@@ -21,7 +21,7 @@ _SHOWN = ("reason", "hop", "app", "event", "rule", "column", "detail", "origin",
 def status(embedded: Embedded) -> dict[str, Any]:
     """The value of `/status.json`."""
     collect = embedded.collector.figures()
-    etl = embedded.worker.figures()
+    etl = embedded.workers.figures()
     deliver = embedded.deliverer.figures()
     refused = embedded.refused.text if embedded.refused else None
     errors = [*etl["errors"], *(f"{name}: {each['error']}" for name, each in deliver.items() if each["error"])]

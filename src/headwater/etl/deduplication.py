@@ -6,15 +6,22 @@ from headwater.core.limits import DEDUPLICATION_IDS_MAX, DEDUPLICATION_WINDOW_MS
 from headwater.kernel import Deduplicator
 from headwater.log.interface import Log
 
-STATE = "etl/deduplication"
+
+def state_name(number: int) -> str:
+    """Where the window of a key class is kept."""
+    return f"etl/{number}/deduplication"
 
 
-def restore(log: Log) -> Deduplicator:
-    """The window as the last committed batch left it. Reads up to a window's worth of the ingest topic. Raises CorruptLog."""
-    state = log.state(STATE)
+def restore(log: Log, number: int, classes: int) -> Deduplicator:
+    """The window of a class as its last committed batch left it. Reads up to a window's worth of its records. Raises CorruptLog.
+
+    All classes together remember DEDUPLICATION_IDS_MAX ids, wherever they run.
+    """
+    ids_max = max(DEDUPLICATION_IDS_MAX // classes, 1)
+    state = log.state(state_name(number))
     if state is None:
-        return Deduplicator(DEDUPLICATION_WINDOW_MS, DEDUPLICATION_IDS_MAX)
-    deduplicator = Deduplicator.restore(state, DEDUPLICATION_WINDOW_MS, DEDUPLICATION_IDS_MAX)
+        return Deduplicator(DEDUPLICATION_WINDOW_MS, ids_max)
+    deduplicator = Deduplicator.restore(state, DEDUPLICATION_WINDOW_MS, ids_max)
     for topic, partition, offset, end in deduplicator.replay_ranges():
         while offset < end:
             fetch = log.read(topic, partition, offset, FETCH_BYTES_MAX)

@@ -1,21 +1,23 @@
-"""What the worker counted since the beginning. The figures are state of the log, committed with the outputs that they count.
+"""What the worker of a key class counted since the beginning: state of the log, committed with the outputs that it counts.
 
 One state a rule and dataset, written only when it changed, so that a small batch writes a little whatever the number of rules:
-`etl` (totals by source), `etl/rules` (since which event each rule runs; written when rules change), `etl/rule/<name>` and
-`etl/dataset/<name>`. How many events went into a rule follows from the totals, since every unique event of its source does.
+`etl/<class>/totals` (by source), `etl/<class>/rules` (since which event each rule runs; written when rules change),
+`etl/<class>/rule/<name>` and `etl/<class>/dataset/<name>`. How many events went into a rule follows from the totals, since every
+unique event of its source does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 
 from headwater.kernel import Result
 
-_TOTALS = "etl"
-_RULES = "etl/rules"
+_TOTALS = "totals"
+_RULES = "rules"
+State: TypeAlias = Callable[[str], bytes | None]
 
 
 class _Totals(msgspec.Struct):
@@ -66,15 +68,16 @@ class RuleRef(msgspec.Struct, frozen=True):
 
 
 class Figures:
-    """The cumulative figures. Used by one thread; `view` gives values that others may keep."""
+    """The cumulative figures of a class. Used by one thread; `view` gives values that others may keep."""
 
-    def __init__(self, state: Callable[[str], bytes | None]) -> None:
-        """Reads the last figures; ``state`` is `Log.state`."""
-        self._totals: dict[str, _Totals] = _load(state(_TOTALS), dict[str, _Totals])
-        known: _Known = _load(state(_RULES), _Known)
+    def __init__(self, state: State, number: int) -> None:
+        """Reads the last figures of that class; ``state`` is `Log.state`."""
+        self._prefix = f"etl/{number}/"
+        self._totals: dict[str, _Totals] = _load(state(self._prefix + _TOTALS), dict[str, _Totals])
+        known: _Known = _load(state(self._prefix + _RULES), _Known)
         self._spans = known.rules
-        self._rules = {name: _load(state(f"etl/rule/{name}"), _Rule) for name in self._spans}
-        self._datasets = {name: _load(state(f"etl/dataset/{name}"), _Dataset) for name in known.datasets}
+        self._rules = {name: _load(state(f"{self._prefix}rule/{name}"), _Rule) for name in self._spans}
+        self._datasets = {name: _load(state(f"{self._prefix}dataset/{name}"), _Dataset) for name in known.datasets}
         self._changed: set[str] = set()
 
     @property
@@ -120,7 +123,7 @@ class Figures:
             rule.failed += failed
             rule.not_finite += not_finite
             dataset.matched += matched
-            self._changed |= {f"etl/rule/{rules[index].name}", f"etl/dataset/{rules[index].into}"}
+            self._changed |= {f"rule/{rules[index].name}", f"dataset/{rules[index].into}"}
         for dataset_name, rows in result.rows.items():
             self._datasets[dataset_name].emitted += rows
 
@@ -134,7 +137,7 @@ class Figures:
     def take_changed(self) -> tuple[tuple[str, bytes], ...]:
         """The states that changed since the last call, for the append group of the batch."""
         changed, self._changed = sorted(self._changed), set()
-        return tuple((name, msgspec.json.encode(self._value(name))) for name in changed)
+        return tuple((self._prefix + name, msgspec.json.encode(self._value(name))) for name in changed)
 
     def view(self) -> dict[str, Any]:
         """All of it as JSON values: {"read", "duplicates", "dead", "unique", "rules": {name: …}, "datasets": {name: …}}."""
@@ -159,8 +162,37 @@ class Figures:
             return self._totals
         if name == _RULES:
             return _Known(self._spans, sorted(self._datasets))
-        _, kind, key = name.split("/", 2)
+        kind, key = name.split("/", 1)
         return self._rules[key] if kind == "rule" else self._datasets[key]
+
+
+def total(views: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The sum of what `Figures.view` gave of several classes. ``into`` is that of a class where the rule runs, if any."""
+    summed: dict[str, Any] = {key: sum(view[key] for view in views) for key in _Totals.__struct_fields__}
+    summed["rules"] = {}
+    for view in views:
+        for name, rule in view["rules"].items():
+            known = summed["rules"].setdefault(name, {})
+            for key, value in rule.items():
+                if key == "into":
+                    known[key] = value if rule["running"] else known.get(key, value)
+                else:
+                    known[key] = (known.get(key, False) or value) if key == "running" else known.get(key, 0) + value
+    summed["rules"] = dict(sorted(summed["rules"].items()))
+    names = sorted({name for view in views for name in view["datasets"]})
+    summed["datasets"] = {
+        name: {key: sum(view["datasets"].get(name, {}).get(key, 0) for view in views) for key in _Dataset.__struct_fields__}
+        for name in names
+    }
+    return summed
+
+
+def sources(state: State, classes: int) -> tuple[str, ...]:
+    """The topics that events were ever read from, by the worker of any class."""
+    known: dict[str, None] = {}
+    for number in range(classes):
+        known |= dict.fromkeys(_load(state(f"etl/{number}/{_TOTALS}"), dict[str, _Totals]))
+    return tuple(known)
 
 
 def _load(stored: bytes | None, kind: Any) -> Any:

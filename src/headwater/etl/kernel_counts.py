@@ -1,42 +1,48 @@
-"""What the kernel counts while the worker runs: kept in memory, from the start of the process, over all rule sets that ran.
+"""What the kernel counts while workers run: kept in memory, from the start of the process, over all rule sets that ran.
 
 `Figures` are the balances and are committed with the outputs; these are for watching, and start anew with the process.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from headwater.kernel import Counters, Program, Result
 
 
 class KernelCounts:
-    """Used by one thread at a time."""
+    """The counts of all key classes of a process. Safe from any thread."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._running: dict[Program, Counters] = {}
         self._events: Counter[str] = Counter()
         self._counts: dict[str, dict[str, Counter[str]]] = {"rules": {}, "fields": {}, "datasets": {}}
 
-    def link(self) -> None:
-        """Other programs run from now on; what the earlier ones counted is kept."""
-        for counters in self._running.values():
-            _add(self._events, self._counts, counters)
-        self._running = {}
+    def retire(self, programs: Collection[Program]) -> None:
+        """These programs run no more; what they counted is kept."""
+        with self._lock:
+            for program in programs:
+                if (counters := self._running.pop(program, None)) is not None:
+                    _add(self._events, self._counts, counters)
 
     def add(self, program: Program, result: Result) -> None:
         """Adds a batch that the program ran."""
-        if program not in self._running:
-            self._running[program] = Counters(program)
-        self._running[program].add(result)
+        with self._lock:
+            if program not in self._running:
+                self._running[program] = Counters(program)
+            self._running[program].add(result)
 
     def view(self) -> dict[str, Any]:
         """{"events", "rejects", "sampled", "timed", "rules", "fields", "datasets"}: names and counts as in `kernel.Counters`."""
-        events = Counter(self._events)
-        counts = {kind: {name: Counter(each) for name, each in known.items()} for kind, known in self._counts.items()}
-        for counters in self._running.values():
-            _add(events, counts, counters)
+        with self._lock:
+            events = Counter(self._events)
+            counts = {kind: {name: Counter(each) for name, each in known.items()} for kind, known in self._counts.items()}
+            for counters in self._running.values():
+                _add(events, counts, counters)
         totals = {name: events[name] for name in ("events", "rejects", "sampled", "timed")}
         return {**totals, **{kind: {name: dict(each) for name, each in known.items()} for kind, known in counts.items()}}
 

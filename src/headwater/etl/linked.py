@@ -40,6 +40,10 @@ class Linked:
         """The program of a source; one without rules where the snapshot does not know the source (any more)."""
         return self._programs.get(source, self._empty)
 
+    def programs(self) -> tuple[Program, ...]:
+        """All of them."""
+        return (*self._programs.values(), self._empty)
+
     def close(self, successor: Linked | None) -> None:
         """Ends what its functions run in, unless ``successor`` goes on with them."""
         if successor is None or successor.functions is not self.functions:

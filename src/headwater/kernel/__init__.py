@@ -28,6 +28,7 @@ from headwater.kernel._native import (
     payload_lines,
     read_frame,
     record_delays,
+    split_by_class,
     structure_only,
     whole_messages,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "payload_lines",
     "read_frame",
     "record_delays",
+    "split_by_class",
     "structure_only",
     "whole_messages",
 ]

@@ -200,6 +200,13 @@ def structure_only(batch: bytes) -> int:
 def payload_lines(records: bytes) -> tuple[bytes, int]:
     """The payloads of a batch of records as NDJSON, and their number. The GIL is released."""
 
+def split_by_class(records: bytes, classes: int) -> list[tuple[int, int, bytes]]:
+    """(key class, number of records, records) of each class that has any, sorted; the order within a class is kept.
+
+    The class is xxh64 (seed 0) of the key's UTF-8, or of the event_id's where the key is empty, modulo ``classes``. Raises ValueError
+    where ``classes`` is 0 or the bytes are not whole records. The GIL is released.
+    """
+
 def record_delays(records: bytes, now_ms: int) -> list[tuple[int, int]]:
     """How long ago the records were received: (ms, records), sorted; a delay is rounded up by at most 1/16. The GIL is released."""
 

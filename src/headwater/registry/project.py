@@ -13,6 +13,7 @@ from headwater.core.errors import ProjectError
 from headwater.core.limits import UDF_BATCH_MS_MAX
 from headwater.registry.encoding import Encoder
 from headwater.registry.json_schema import DATASET_NAME
+from headwater.registry.log_settings import LogSettings, local, read_log_settings
 from headwater.registry.numbers import LOCK_FILE, read_numbers
 from headwater.registry.plan import Plan
 from headwater.registry.snapshot import Draft
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int
     data_dir: Path
     out_dir: Path
+    log: LogSettings
     udf_batch_ms_max: int = UDF_BATCH_MS_MAX
 
 
@@ -154,7 +156,7 @@ def refused(findings: Iterable[Finding]) -> ProjectError:
 def _settings(directory: Path, text: str) -> tuple[Settings, list[Finding]]:
     toml = TomlFile(SETTINGS_FILE, text)
     if toml.findings:
-        return Settings("", "", "", "", 0, directory, directory), toml.findings
+        return Settings("", "", "", "", 0, directory, directory, local(directory)), toml.findings
     table = Table(toml, (), toml.content, SETTINGS_FILE)
     settings = Settings(
         name=table.text("name"),
@@ -164,8 +166,10 @@ def _settings(directory: Path, text: str) -> tuple[Settings, list[Finding]]:
         port=table.integer("port", 8080, 0, 65535),
         data_dir=directory / table.text("data_dir", "data"),
         out_dir=directory / table.text("out_dir", "out"),
+        log=local(directory),
         udf_batch_ms_max=table.integer("udf_batch_ms_max", UDF_BATCH_MS_MAX, 1, 3_600_000),
     )
+    settings = msgspec.structs.replace(settings, log=read_log_settings(table, directory, settings.data_dir))
     table.done()
     if settings.source and not DATASET_NAME.fullmatch(settings.source):
         valid = "valid are letters, digits and _, not beginning with a digit"

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from headwater.core.errors import HeadwaterError, RegistryError
+from headwater.registry.log_settings import LogSettings
 from headwater.registry.project import SETTINGS_FILE, Project, Settings, examine, load, refused
 from headwater.registry.snapshot import Snapshot, canonical
 from headwater.registry.store import SnapshotStore
@@ -95,10 +96,12 @@ class ProjectWatcher:
 
 def _restart_needed(running: Settings, now: Settings) -> list[Finding]:
     """Settings of the process do not change while it runs; an edit of one is said, not passed over."""
-    keys = [
-        key for key in ("host", "port", "data_dir", "out_dir", "udf_batch_ms_max") if getattr(running, key) != getattr(now, key)
-    ]
-    return [_at_next_start("warning", key, getattr(running, key)) for key in keys]
+    keys = ("host", "port", "data_dir", "out_dir", "udf_batch_ms_max")
+    found = [(key, getattr(running, key)) for key in keys if getattr(running, key) != getattr(now, key)]
+    for key in LogSettings.__struct_fields__:
+        if getattr(running.log, key) != getattr(now.log, key):
+            found.append((f"log.{key}", getattr(running.log, key)))
+    return [_at_next_start("warning", key, value) for key, value in found]
 
 
 def _at_next_start(severity: Severity, key: str, running: object) -> Finding:

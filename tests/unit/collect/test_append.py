@@ -5,7 +5,7 @@ import pytest
 
 from headwater.collect import append as module
 from headwater.collect.append import Appender
-from headwater.core.errors import LogUnavailable
+from headwater.core.errors import AppendInDoubt, LogUnavailable, Overtaken
 from headwater.log.interface import Batch
 
 
@@ -17,6 +17,7 @@ class HeldWriter:
         self.entered = threading.Semaphore(0)
         self.go_on = threading.Semaphore(0)
         self.error = None
+        self.closed = False
 
     def append(self, group):
         self.entered.release()
@@ -25,6 +26,9 @@ class HeldWriter:
             raise self.error
         self.groups.append(group.batches)
         return tuple(0 for _ in group.batches)
+
+    def close(self):
+        self.closed = True
 
 
 def batch(data, topic="a"):
@@ -38,7 +42,7 @@ def writer():
 
 @pytest.fixture
 def appender(writer):
-    appender = Appender(writer)
+    appender = Appender(lambda: writer)
     yield appender
     appender.close()
 
@@ -115,3 +119,33 @@ def test_bytes_that_wait_are_bounded(appender, writer, monkeypatch):
 
     asyncio.run(run())
     assert writer.groups == [(batch(b"x" * 20),), (batch(b"z"),)]
+
+
+@pytest.mark.parametrize("error", [Overtaken, AppendInDoubt])
+def test_a_writer_that_is_done_for_is_closed_and_the_next_append_has_another(error):
+    opened = []
+
+    def open_writer():
+        if len(opened) == 1:
+            opened.append(None)
+            raise LogUnavailable("no site answers")
+        opened.append(HeldWriter())
+        opened[-1].go_on.release(10)
+        return opened[-1]
+
+    async def run(appender):
+        opened[0].error = error("somebody else writes here")
+        with pytest.raises(error):
+            await put(appender, batch(b"1"))
+        assert opened[0].closed
+        with pytest.raises(LogUnavailable):
+            await put(appender, batch(b"2"))
+        await put(appender, batch(b"3"))
+        await put(appender, batch(b"4"))
+
+    appender = Appender(open_writer)
+    asyncio.run(run(appender))
+    appender.close()
+    assert len(opened) == 3
+    assert opened[2].groups == [(batch(b"3"),), (batch(b"4"),)]
+    assert opened[2].closed

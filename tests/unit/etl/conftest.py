@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from headwater.core.limits import UDF_BATCH_MS_MAX
 from headwater.core.record import Record, decode_all, encode
 from headwater.core.types import BIGINT, JSON, VARCHAR
+from headwater.etl.workers import Workers
 from headwater.log.interface import AppendGroup, Batch, Log
 from headwater.registry.snapshot import Draft, EventType, Field, Snapshot, numbered
 from headwater.rules import compile_sql
@@ -35,6 +37,14 @@ def make_snapshot(sql: str = RULES, number: int = 1) -> Snapshot:
     assert not compiled.errors, compiled.errors
     full = Draft(project="test", source=SOURCE, event_types=kinds, rules=compiled.rules, datasets=compiled.datasets)
     return numbered(full, number, 0)
+
+
+def one_worker(log: Log, snapshot: Snapshot, udf_batch_ms_max: int = UDF_BATCH_MS_MAX) -> Workers:
+    """The workers of a log with one key class, open."""
+    workers = Workers(log, snapshot, 1, udf_batch_ms_max)
+    workers.assign([0])
+    workers.open()
+    return workers
 
 
 class Source:

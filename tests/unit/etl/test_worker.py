@@ -15,7 +15,7 @@ import pytest
 from headwater.core import clock
 from headwater.core.errors import LinkError, LogUnavailable
 from headwater.etl import worker as worker_module
-from headwater.etl.worker import Worker
+from headwater.etl.workers import Workers
 from headwater.log.interface import AppendGroup
 from headwater.log.local import LocalLog
 from headwater.rules import PhysicalRule
@@ -27,7 +27,7 @@ def log() -> MemoryLog:
     return MemoryLog()
 
 
-def work_off(worker: Worker) -> None:
+def work_off(worker: Workers) -> None:
     while worker.work():
         pass
 
@@ -65,7 +65,7 @@ def check_kernel(figures: dict[str, Any]) -> None:
 
 def test_events_go_through_the_rules(stream: ModuleType, log: MemoryLog) -> None:
     stream.Source(log).report([stream.click(1), stream.click(100), stream.view("7"), {"event": "other", "event_id": "o"}])
-    worker = Worker(log, stream.make_snapshot(number=5))
+    worker = stream.one_worker(log, stream.make_snapshot(number=5))
     work_off(worker)
     assert rows(stream, log, "clicks") == [{"id": "c1", "n": 1}, {"id": "c100", "n": 100}, {"id": "c100", "text": "big"}]
     assert rows(stream, log, "numbers") == [{"id": "v7", "number": 7}]
@@ -97,13 +97,13 @@ def test_events_go_through_the_rules(stream: ModuleType, log: MemoryLog) -> None
 def test_repeats_are_dropped_also_in_later_batches_and_after_a_restart(stream: ModuleType, log: MemoryLog) -> None:
     source = stream.Source(log)
     source.report([stream.click(1), stream.click(2), stream.click(1)])
-    first = Worker(log, stream.make_snapshot())
+    first = stream.one_worker(log, stream.make_snapshot())
     work_off(first)
     source.report([stream.click(2), stream.click(3)])
     work_off(first)
     log.writers["etl-0"].close()
     source.report([stream.click(1), stream.click(3), stream.click(4), stream.click(4)])
-    second = Worker(log, stream.make_snapshot())
+    second = stream.one_worker(log, stream.make_snapshot())
     work_off(second)
     assert [row["id"] for row in rows(stream, log, "clicks")] == ["c1", "c2", "c3", "c4"]
     figures = second.figures()
@@ -114,7 +114,7 @@ def test_repeats_are_dropped_also_in_later_batches_and_after_a_restart(stream: M
 def test_a_failed_rule_gives_a_dead_letter_and_the_others_their_rows(stream: ModuleType, log: MemoryLog) -> None:
     sql = stream.RULES + "-- rule: all\nINSERT INTO everything SELECT * FROM app_events;"
     stream.Source(log).report([stream.view("x"), stream.view("8")])
-    worker = Worker(log, stream.make_snapshot(sql))
+    worker = stream.one_worker(log, stream.make_snapshot(sql))
     work_off(worker)
     assert rows(stream, log, "numbers") == [{"id": "v8", "number": 8}]
     assert len(rows(stream, log, "everything")) == 2
@@ -144,7 +144,7 @@ def test_what_is_no_json_object_is_a_dead_letter_of_this_hop(stream: ModuleType,
     source.log_payloads(
         [("a", b'{"event":"click"'), ("b", b"[1]"), ("c", b'{"event":"click","event_id":"c"}'), ("d", b'{"a":"\xff"}')]
     )
-    worker = Worker(log, stream.make_snapshot())
+    worker = stream.one_worker(log, stream.make_snapshot())
     work_off(worker)
     letters = [msgspec.json.decode(record.payload) for record in stream.records_of(log, "dead_letters", 1)]
     assert [letter["origin"]["offset"] for letter in letters] == [0, 1, 3]
@@ -158,7 +158,7 @@ def test_what_is_no_json_object_is_a_dead_letter_of_this_hop(stream: ModuleType,
 
 def test_it_runs_without_rules(stream: ModuleType, log: MemoryLog) -> None:
     stream.Source(log).report([stream.click(1), stream.click(1)])
-    worker = Worker(log, stream.make_snapshot(""))
+    worker = stream.one_worker(log, stream.make_snapshot(""))
     work_off(worker)
     figures = worker.figures()
     assert (figures["read"], figures["unique"], figures["duplicates"], figures["rules"]) == (2, 1, 1, {})
@@ -167,7 +167,7 @@ def test_it_runs_without_rules(stream: ModuleType, log: MemoryLog) -> None:
 
 def test_rules_change_between_batches(stream: ModuleType, log: MemoryLog) -> None:
     source = stream.Source(log)
-    worker = Worker(log, stream.make_snapshot())
+    worker = stream.one_worker(log, stream.make_snapshot())
     source.report([stream.click(1), stream.click(2)])
     work_off(worker)
     new = "-- rule: clicks\nINSERT INTO taps SELECT event_id AS tap FROM app_events WHERE event = 'click';"
@@ -190,7 +190,7 @@ def test_rules_change_between_batches(stream: ModuleType, log: MemoryLog) -> Non
         "taps": {"matched": 1, "emitted": 1},
     }
     log.writers["etl-0"].close()
-    worker = Worker(log, stream.make_snapshot(number=3))
+    worker = stream.one_worker(log, stream.make_snapshot(number=3))
     source.report([stream.click(4)])
     work_off(worker)
     again = worker.figures()
@@ -201,7 +201,7 @@ def test_rules_change_between_batches(stream: ModuleType, log: MemoryLog) -> Non
 
 def test_a_snapshot_that_does_not_link_leaves_the_old_one_running(stream: ModuleType, log: MemoryLog) -> None:
     source = stream.Source(log)
-    worker = Worker(log, stream.make_snapshot())
+    worker = stream.one_worker(log, stream.make_snapshot())
     broken = stream.make_snapshot(number=2)
     unknown = broken.rules[0].canonical().replace(b'"format":1', b'"format":99')
     broken = msgspec.structs.replace(broken, rules=(PhysicalRule.from_canonical(unknown), *broken.rules[1:]))
@@ -217,22 +217,22 @@ def test_a_snapshot_that_does_not_link_leaves_the_old_one_running(stream: Module
     work_off(worker)
     assert (worker.figures()["snapshot"], worker.figures()["errors"]) == (3, [])
     with pytest.raises(LinkError):
-        Worker(MemoryLog(), broken)
+        stream.one_worker(MemoryLog(), broken)
 
 
 def test_a_name_that_is_a_source_and_a_dataset_over_time_is_refused(stream: ModuleType, log: MemoryLog) -> None:
     stream.Source(log).report([stream.click(1)])
-    worker = Worker(log, stream.make_snapshot())
+    worker = stream.one_worker(log, stream.make_snapshot())
     work_off(worker)
     log.writers["etl-0"].close()
     was_written = msgspec.structs.replace(stream.make_snapshot("", number=2), source="clicks")
     with pytest.raises(LinkError, match="its source 'clicks' is a dataset that rules wrote before"):
-        Worker(log, was_written)
+        stream.one_worker(log, was_written)
     into = tuple(rule.but(source="taps", into="app_events") for rule in stream.make_snapshot().rules)
     was_read = msgspec.structs.replace(was_written, source="taps", rules=into)
     with pytest.raises(LinkError, match="'clicks' writes into 'app_events', which was a source before"):
-        Worker(log, was_read)
-    worker = Worker(log, stream.make_snapshot(number=3))
+        stream.one_worker(log, was_read)
+    worker = stream.one_worker(log, stream.make_snapshot(number=3))
     with pytest.raises(LinkError):
         worker.swap(was_read)
     assert "was a source before" in worker.figures()["errors"][0]
@@ -258,7 +258,7 @@ def test_an_append_that_fails_is_tried_again_and_nothing_is_a_repeat(
 ) -> None:
     refused = fail_appends(monkeypatch, 3)
     stream.Source(log).report([stream.click(1), stream.click(2), stream.click(1)])
-    worker = Worker(log, stream.make_snapshot())
+    worker = stream.one_worker(log, stream.make_snapshot())
     for _ in range(3):
         with pytest.raises(LogUnavailable):
             worker.work()
@@ -281,7 +281,7 @@ def test_the_thread_retries_says_why_sleeps_and_drains(
 ) -> None:
     fail_appends(monkeypatch, 2)
     source = stream.Source(log)
-    worker = Worker(log, stream.make_snapshot())
+    worker = stream.one_worker(log, stream.make_snapshot())
     thread = threading.Thread(target=worker.run)
     thread.start()
     source.report([stream.click(1)])
@@ -301,7 +301,7 @@ def test_outputs_too_large_for_one_group_are_made_from_smaller_batches(
 ) -> None:
     monkeypatch.setattr(worker_module, "WORKER_OUTPUT_BYTES_MAX", 2000)
     stream.Source(log).report([*(stream.click(number) for number in range(100)), stream.click(1)])
-    worker = Worker(log, stream.make_snapshot())
+    worker = stream.one_worker(log, stream.make_snapshot())
     work_off(worker)
     assert [row["id"] for row in rows(stream, log, "clicks")] == [f"c{number}" for number in range(100)]
     figures = worker.figures()
@@ -315,7 +315,7 @@ def test_one_event_whose_outputs_are_too_large_is_a_dead_letter_and_holds_nobody
     monkeypatch.setattr(worker_module, "WORKER_OUTPUT_BYTES_MAX", 2000)
     large = stream.click(1, "c" * 3000)
     stream.Source(log).report([stream.click(0), large, stream.click(2)])
-    worker = Worker(log, stream.make_snapshot())
+    worker = stream.one_worker(log, stream.make_snapshot())
     work_off(worker)
     assert [row["id"] for row in rows(stream, log, "clicks")] == ["c0", "c2"]
     (letter,) = [msgspec.json.decode(record.payload) for record in stream.records_of(log, "dead_letters", 1)]
@@ -332,7 +332,7 @@ def test_figures_and_offsets_survive_a_restart_of_a_log_on_disk(stream: ModuleTy
     for start in range(0, 300, 100):
         log = LocalLog(tmp_path / "log")
         source = stream.Source(log)
-        worker = Worker(log, stream.make_snapshot())
+        worker = stream.one_worker(log, stream.make_snapshot())
         if figures is not None:
             # What the kernel counts is of one process.
             assert worker.figures() | {"kernel": None} == figures | {"kernel": None}

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from headwater.core.errors import LinkError
-from headwater.etl.worker import Worker
+from headwater.etl.workers import Workers
 from headwater.registry.snapshot import Snapshot
 from headwater.rules import compile_sql, read_udfs
 from headwater.testing.memory_log import MemoryLog
@@ -43,8 +43,8 @@ def log() -> MemoryLog:
 
 
 @pytest.fixture
-def workers() -> Iterator[list[Worker]]:
-    made: list[Worker] = []
+def workers() -> Iterator[list[Workers]]:
+    made: list[Workers] = []
     yield made
     for worker in made:
         worker.stop()
@@ -60,7 +60,7 @@ def snapshot(stream: ModuleType, udf: str = UDF, rules: str = RULES, number: int
     return msgspec.structs.replace(base, rules=compiled.rules, datasets=compiled.datasets, udfs=udfs)
 
 
-def work_off(worker: Worker) -> dict[str, Any]:
+def work_off(worker: Workers) -> dict[str, Any]:
     while worker.work():
         pass
     figures = worker.figures()
@@ -73,9 +73,9 @@ def payloads(stream: ModuleType, log: MemoryLog, dataset: str, partition: int = 
     return [msgspec.json.decode(record.payload) for record in stream.records_of(log, dataset, partition)]
 
 
-def test_functions_give_rows_and_dead_letters(stream: ModuleType, log: MemoryLog, workers: list[Worker]) -> None:
+def test_functions_give_rows_and_dead_letters(stream: ModuleType, log: MemoryLog, workers: list[Workers]) -> None:
     stream.Source(log).report([stream.click(n) for n in (1, 13, 4)])
-    workers.append(Worker(log, snapshot(stream)))
+    workers.append(stream.one_worker(log, snapshot(stream)))
     figures = work_off(workers[0])
     assert payloads(stream, log, "halves") == [{"half": 0.5}, {"half": 2.0}]
     (letter,) = payloads(stream, log, "dead_letters", 1)
@@ -90,9 +90,9 @@ def test_functions_give_rows_and_dead_letters(stream: ModuleType, log: MemoryLog
     assert (figures["functions"]["half"]["rows"], figures["functions"]["half"]["disabled"]) == (3, None)
 
 
-def test_a_runaway_is_disabled_until_its_file_changes(stream: ModuleType, log: MemoryLog, workers: list[Worker]) -> None:
+def test_a_runaway_is_disabled_until_its_file_changes(stream: ModuleType, log: MemoryLog, workers: list[Workers]) -> None:
     source = stream.Source(log)
-    worker = Worker(log, snapshot(stream), udf_batch_ms_max=1500)
+    worker = stream.one_worker(log, snapshot(stream), udf_batch_ms_max=1500)
     workers.append(worker)
     source.report([stream.click(99), stream.click(2)])
     figures = work_off(worker)
@@ -115,14 +115,14 @@ def test_a_runaway_is_disabled_until_its_file_changes(stream: ModuleType, log: M
     assert (figures["rules"]["halves"]["failed"], figures["rules"]["halves"]["matched"], figures["errors"]) == (3, 1, [])
 
 
-def test_a_restart_calls_again_what_was_disabled(stream: ModuleType, log: MemoryLog, workers: list[Worker]) -> None:
+def test_a_restart_calls_again_what_was_disabled(stream: ModuleType, log: MemoryLog, workers: list[Workers]) -> None:
     source = stream.Source(log)
-    first = Worker(log, snapshot(stream), udf_batch_ms_max=1500)
+    first = stream.one_worker(log, snapshot(stream), udf_batch_ms_max=1500)
     source.report([stream.click(99)])
     assert work_off(first)["functions"]["stuck"]["disabled"]
     first.stop()
     first.run()
-    workers.append(Worker(log, snapshot(stream), udf_batch_ms_max=1500))
+    workers.append(stream.one_worker(log, snapshot(stream), udf_batch_ms_max=1500))
     source.report([stream.click(2)])
     figures = work_off(workers[0])
     assert (figures["functions"]["stuck"]["disabled"], figures["errors"]) == (None, [])
@@ -130,9 +130,9 @@ def test_a_restart_calls_again_what_was_disabled(stream: ModuleType, log: Memory
 
 
 def test_a_snapshot_whose_functions_cannot_be_loaded_is_refused(
-    stream: ModuleType, log: MemoryLog, workers: list[Worker]
+    stream: ModuleType, log: MemoryLog, workers: list[Workers]
 ) -> None:
-    worker = Worker(log, snapshot(stream))
+    worker = stream.one_worker(log, snapshot(stream))
     workers.append(worker)
     with pytest.raises(LinkError, match=r"snapshot 2 does not link: udfs/f.py:1: ModuleNotFoundError"):
         worker.swap(snapshot(stream, "import no_such" + UDF, number=2))
@@ -144,7 +144,7 @@ def test_a_snapshot_whose_functions_cannot_be_loaded_is_refused(
 def test_processes_end_with_what_they_were_started_for(stream: ModuleType, log: MemoryLog) -> None:
     pids = UDF + "\nimport os\n\n@headwater.udf\ndef pid(n: list[int]) -> list[int]:\n    return [os.getpid()] * len(n)\n"
     rules = RULES + "INSERT INTO pids SELECT pid(properties.n) AS pid FROM app_events WHERE event = 'click';\n"
-    source, worker = stream.Source(log), Worker(log, snapshot(stream, pids, rules))
+    source, worker = stream.Source(log), stream.one_worker(log, snapshot(stream, pids, rules))
     source.report([stream.click(1)])
     work_off(worker)
     worker.swap(snapshot(stream, pids, rules + "INSERT INTO b SELECT event_id FROM app_events WHERE event = 'b';\n", 2))

@@ -10,6 +10,7 @@ from headwater.core.errors import ProjectError
 from headwater.core.types import BIGINT, VARCHAR
 from headwater.kernel.reference import ReferenceProgram
 from headwater.registry import project
+from headwater.registry.log_settings import LogSettings
 from headwater.registry.snapshot import numbered
 from headwater.registry.template import write_project
 
@@ -61,7 +62,14 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
     (tmp_path / "headwater.toml").write_text(SETTINGS)
     loaded = project.load(tmp_path)
     assert loaded.settings == project.Settings(
-        "shop", "file-led", "app_events", "127.0.0.1", 8080, tmp_path / "data", tmp_path / "out"
+        "shop",
+        "file-led",
+        "app_events",
+        "127.0.0.1",
+        8080,
+        tmp_path / "data",
+        tmp_path / "out",
+        LogSettings({"local": str(tmp_path / "data/log")}, "local"),
     )
     assert (loaded.plan, loaded.rules) == ({}, {})
     assert project.compile(loaded).rules == ()
