@@ -24,12 +24,12 @@ site = "b"
 [log.sites]
 a = "log"
 b = "/mnt/b/log"
-c = "s3://events/log/"
+c = "s3://events.example/log/"
 [log.witnesses]
 w = "hdfs://names.example:8020/witness"
 """
     assert settings(tmp_path, text) == LogSettings(
-        sites={"a": str(tmp_path / "log"), "b": "/mnt/b/log", "c": "s3://events/log"},
+        sites={"a": str(tmp_path / "log"), "b": "/mnt/b/log", "c": "s3://events.example/log"},
         site="b",
         witnesses={"w": "hdfs://names.example:8020/witness"},
         key_classes=8,
@@ -53,9 +53,9 @@ def test_what_is_not_said_is_one_site_in_the_data_directory(tmp_path: Path) -> N
         ("[log.sites]\na = 3", "3:1: error: [log.sites]: a is a text; got a whole number"),
         ("[log.sites]\nA = 'x'", "'A' is no name; valid are at most 50 of a-z 0-9 _ -"),
         ("[log.sites]\na = 'x'\nb = './x'", "b is the same place as another"),
-        ("[log.sites]\na = 'ftp://x/y'", "a is a directory or begins with 's3://', 'gs://', 'az://' or 'hdfs://'"),
+        ("[log.sites]\na = 'ftp://x.example/y'", "a is a directory or begins with 's3://', 'gs://', 'az://' or 'hdfs://'"),
         ("[log.sites]\na = 's3://'", "a has nothing behind s3://"),
-        ("[log.sites]\na = 's3://me:secret@x/y'", "a holds a user name or password"),
+        ("[log.sites]\na = 's3://me:secret@x.example/y'", "a holds a user name or password"),
         ("[log]\nsite = 'y'\n[log.sites]\nx = 'l'\n", "3:1: error: [log]: site is 'x'; got 'y'"),
         ("[log.sites]\na = 'x'\n[log.witnesses]\nw = 'x'", "the witness 'w' is a site as well"),
         ("[log.sites]\na = 'x'\n[log.witnesses]\na = 'z'", "the witness 'a' is a site as well"),
