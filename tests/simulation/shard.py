@@ -114,7 +114,7 @@ class Shard:
         members = {site.name for site in committer.members}
         lacking = next(site for site in self.stores if site.name not in members)
         try:
-            committer.readmit(lacking)
+            committer.readmit(committer.copy(lacking))
             self.returned += 1
         except LogUnavailable as e:
             self.world.record(lacking.name, "cannot come back", SHARD, e)

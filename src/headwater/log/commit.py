@@ -247,20 +247,35 @@ class Committer:
             raise AppendInDoubt(f"shard {self.shard}: {', '.join(site.name for site in silent)} did not answer: {reason}")
         return silent
 
-    def readmit(self, storage: Storage) -> None:
-        """Makes a site a member again once it has all that counts. Appends wait meanwhile.
+    def leave_segment(self) -> None:
+        """The next commit begins a new segment, so that what is there can be copied while appends go on."""
+        self.segment = None
+
+    def copy(self, storage: Storage) -> MemberSite:
+        """Brings a site that left what it missed so far; it is no member yet. Another thread may commit meanwhile.
+
+        Raises StorageUnavailable where the site or a majority does not answer, CorruptLog.
+        """
+        ledger = ledger_of(self.shard, self._sites, self._runtime)
+        ledger.admit()
+        manifests = [decode_manifest(entry.data, entry.number, self.shard) for entry in ledger.entries()]
+        members = [member for manifest in reversed(manifests) for member in manifest.members]
+        earlier = [member.admission for member in members if member.site == storage.name]
+        return admit(self.members, storage, self._new_admission(), list(dict.fromkeys(earlier)), self._before)
+
+    def _new_admission(self) -> str:
+        self._admissions += 1
+        return f"{self.manifest.writer}-{self._admissions}"
+
+    def readmit(self, copied: MemberSite) -> None:
+        """Makes a site a member again, once it has what was appended since it was copied to. Appends wait meanwhile.
 
         Raises StorageUnavailable where the site or a majority does not answer, Overtaken, AppendInDoubt, CorruptLog.
         """
         ledger = ledger_of(self.shard, self._sites, self._runtime)
-        ledger.admit()
+        storage = copied.storage
         number = self._epoch + 1
-        before = [decode_manifest(entry.data, entry.number, self.shard) for entry in ledger.entries()]
-        members = [member for manifest in reversed(before) for member in manifest.members]
-        earlier = [member.admission for member in members if member.site == storage.name]
-        self._admissions += 1
-        admission = f"{self.manifest.writer}-{self._admissions}"
-        site = admit(self.members, storage, admission, list(dict.fromkeys(earlier)), self._before)
+        site = admit(self.members, storage, self._new_admission(), [copied.admission], self._before)
         # The segment that grew is left: the site has it as it is now.
         self.segment = None
         manifest = Manifest(self.shard, self.manifest.writer, (*self.manifest.members, site.member), self.manifest.host)

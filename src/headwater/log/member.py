@@ -86,6 +86,11 @@ class MemberSite:
         self._parts = parts
         return True
 
+    @property
+    def up_to(self) -> int:
+        """The last segment that lies with an earlier admission; -1 where none does."""
+        return self._parts[0].above
+
     def place(self, number: int) -> str:
         """The object of a segment."""
         for part in self._parts[:-1]:

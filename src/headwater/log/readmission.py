@@ -11,6 +11,8 @@ from headwater.log.member import Base, MemberSite, directory_of, encode_base
 from headwater.log.segment import Segment
 from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
 
+_MARK_BYTES = 256
+
 
 def admit(
     members: Sequence[MemberSite], storage: Storage, admission: str, earlier: Sequence[str], last: Segment | None
@@ -22,21 +24,24 @@ def admit(
     """
     shard = members[0].shard
     old = next((site for site in (MemberSite(storage, shard, each) for each in earlier) if site.open()), None)
-    lacking: list[tuple[int, bytes]] = []
+    chain: list[tuple[int, int]] = []
+    held = 0  # How many of the oldest segments the earlier admission has.
     segment = last
     while segment is not None:
         number = segment.header.number
-        data = _bytes_of(members, number, segment.end)
-        if old is not None and _holds(old, number, data):
-            break
-        lacking.append((number, data))
+        chain.append((number, segment.end))
+        # One that is there says nothing about those before it: a writer of yesterday may have put it alone.
+        held = held + 1 if old is not None and _same_end(old, members, number, segment.end) else 0
+        if old is not None and held and number <= old.up_to:
+            break  # Whoever made the earlier admission looked at what comes before.
         segment = _before(members, segment)
-    base = Base(old.admission, segment.header.number) if old is not None and segment is not None else Base()
+    base = Base(old.admission, chain[-held][0]) if old is not None and held else Base()
     site = MemberSite(storage, shard, admission)
     # First, and looked for at the end: a site that is erased meanwhile lacks more than is copied here.
     storage.put(f"{directory_of(shard, admission)}/base", encode_base(base))
-    for number, data in reversed(lacking):
+    for number, end in reversed(chain[: len(chain) - held]):
         name = object_name(directory_of(shard, admission), number)
+        data = _range_of(members, number, 0, end)
         if not storage.put(name, data) and storage.get(name) != data:
             raise CorruptLog(f"{storage.name}: {name}: there is another segment already")
     if not site.open():
@@ -44,20 +49,23 @@ def admit(
     return site
 
 
-def _holds(site: MemberSite, number: int, data: bytes) -> bool:
+def _same_end(site: MemberSite, members: Sequence[MemberSite], number: int, end: int) -> bool:
+    """Whether the site has the segment as it counts. Its last mark has the chain of all that comes before it."""
+    start = max(end - _MARK_BYTES, 0)
     try:
-        return site.get(number, 0, len(data) + 1) == data
+        found = site.get(number, start, end - start)
     except ObjectMissing:
         return False
+    return len(found) == end - start and found == _range_of(members, number, start, end)
 
 
-def _bytes_of(members: Sequence[MemberSite], number: int, end: int) -> bytes:
+def _range_of(members: Sequence[MemberSite], number: int, start: int, end: int) -> bytes:
     for member in members:
         try:
-            data = member.get(number, 0, end)
+            data = member.get(number, start, end - start)
         except ObjectMissing:
             continue
-        if len(data) == end:
+        if len(data) == end - start:
             return data
     raise CorruptLog(f"shard {members[0].shard}: segment {number}: no member has all {end} bytes that count")
 

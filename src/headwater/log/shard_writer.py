@@ -231,20 +231,27 @@ class SharedWriter:
                 self._committer.sync()
 
     def readmit(self, storage: Storage) -> bool:
-        """Makes a site a member again. False where it does not answer yet. Raises CorruptLog."""
+        """Makes a site a member again. False where it does not answer yet. Raises CorruptLog.
+
+        Most is copied while appends go on; they wait for what came in meanwhile alone.
+        """
+        committer = self._committer
         with self._turn:
             if self.dead is not None or self._closed or storage.name in self.members:
                 return True
-            try:
-                self._committer.readmit(storage)
-            except StorageUnavailable:
-                return False
-            except (AppendInDoubt, Overtaken) as e:
-                self._die(e)
-                return True
-            with self._log.lock:
-                self._view.sites = self._log.in_order(self._committer.members)
-            return True
+            committer.leave_segment()
+        try:
+            copied = committer.copy(storage)
+            with self._turn:
+                if self.dead is None and not self._closed:
+                    committer.readmit(copied)
+                    with self._log.lock:
+                        self._view.sites = self._log.in_order(committer.members)
+        except StorageUnavailable:
+            return False
+        except (AppendInDoubt, Overtaken) as e:
+            self._die(e)
+        return True
 
     def close(self) -> None:
         """See `ShardWriter`."""

@@ -235,9 +235,9 @@ def test_a_silent_site_leaves_after_ten_seconds_and_comes_back_with_all_of_it(si
     for _ in range(40):
         writer.append()
     with pytest.raises(StorageUnavailable):
-        writer.committer.readmit(sites[1])
+        writer.committer.readmit(writer.committer.copy(sites[1]))
     sites[1].silent = False
-    writer.committer.readmit(sites[1])
+    writer.committer.readmit(writer.committer.copy(sites[1]))
     assert writer.members == "abc"
     writer.append()
     sites[0].silent = sites[2].silent = True
@@ -257,7 +257,7 @@ def test_an_erased_site_is_noticed_and_filled_again(sites: tuple[Site, ...]) -> 
     now = Sites((erased, *sites[1:]))
     again = Writer(now, runtime, "w2")
     assert (again.end, again.members) == (40, "bc")
-    again.committer.readmit(erased)
+    again.committer.readmit(again.committer.copy(erased))
     again.append()
     # The other two burn down.
     for site in sites[1:]:
