@@ -75,6 +75,12 @@ class AppendInDoubt(LogError):
     code = "append_in_doubt"
 
 
+class StaleGeneration(LogError):
+    """A member committed for units that are not its own any more, or not yet. Nothing was committed by this call."""
+
+    code = "generation_stale"
+
+
 class StorageUnavailable(LogUnavailable):
     """The storage did not answer, or failed. What was asked of it may have been done, may be done later, or never."""
 

@@ -61,6 +61,22 @@ CHECKPOINT_SEGMENTS_MAX = 64
 # Key classes of a log, and places that keep it: more are refused when headwater.toml is read.
 KEY_CLASSES_MAX = 1024
 LOG_SITES_MAX = 9
+# Journals (consumer groups, settings of topics, numbered names): a site that does not answer in this time is left out for a
+# while. Proposals that others were faster than, before the proposer gives up for now.
+JOURNAL_TIMEOUT_S = 2.0
+JOURNAL_TRIES_MAX = 12
+# A member of a consumer group of which nothing is seen for so long is expelled, and the others share its units.
+GROUP_LEASE_S = 10.0
+# A join that would make a group larger is refused. And the name of a member or its host: a longer one is refused.
+GROUP_MEMBERS_MAX = 1_000
+GROUP_UNITS_MAX = 20_000
+GROUP_MEMBER_NAME_BYTES_MAX = 200
+# Topics with settings; a further one is refused, unless one that was deleted can be forgotten for it.
+TOPICS_MAX = 10_000
+# How old the settings of a topic may be that a process goes by.
+TOPIC_SETTINGS_AGE_S_MAX = 5.0
+# Numbered names (collectors); a further one is refused.
+NUMBERED_NAMES_MAX = 10_000
 # A read looks through at most so many bytes of a segment for records after the first.
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 # Index of a segment: one entry per partition and so many bytes of the file, for at most so many closed segments at once.

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-
 import msgspec
 
-from headwater.core.errors import CorruptLog
-from headwater.kernel import checksum
-
-MAGIC, VERSION = b"\xf5HWM", 1
-# Magic, version, CRC32C of all that follows it, number. Magic, version and CRC stay where they are in every version.
-_HEADER = struct.Struct("<4sB3xIQ")
-_CHECKED_FROM = 12
+from headwater.log.envelope import Shape
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -36,24 +28,14 @@ class Manifest(msgspec.Struct, frozen=True):
     starts_at: int = 0
 
 
+MANIFEST: Shape[Manifest] = Shape("a manifest", b"\xf5HWM", 1, Manifest, numbered=True)
+
+
 def encode_manifest(manifest: Manifest, number: int) -> bytes:
     """The object of a manifest."""
-    rest = struct.pack("<Q", number) + msgspec.msgpack.encode(manifest)
-    return struct.pack("<4sB3xI", MAGIC, VERSION, checksum(rest)) + rest
+    return MANIFEST.encode(manifest, number)
 
 
 def decode_manifest(data: bytes, number: int, label: str) -> Manifest:
     """Reads it back. Raises CorruptLog, naming ``label``: damaged, of another number, or of a version that is not known."""
-    if len(data) < _HEADER.size or not data.startswith(MAGIC):
-        raise CorruptLog(f"{label}: {len(data)} bytes that do not begin as a manifest does")
-    _, version, crc, found = _HEADER.unpack_from(data)
-    if checksum(data[_CHECKED_FROM:]) != crc:
-        raise CorruptLog(f"{label}: the manifest's checksum does not fit its bytes")
-    if version != VERSION:
-        raise CorruptLog(f"{label}: a manifest of version {version}; this program knows version {VERSION}")
-    if found != number:
-        raise CorruptLog(f"{label}: manifest {found} stands where manifest {number} belongs")
-    try:
-        return msgspec.msgpack.decode(data[_HEADER.size :], type=Manifest)
-    except msgspec.DecodeError as e:
-        raise CorruptLog(f"{label}: an intact manifest cannot be read: {e}") from None
+    return MANIFEST.decode(data, label, number)

@@ -7,18 +7,14 @@ without it was erased, whatever else it holds.
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
 import msgspec
 
-from headwater.core.errors import CorruptLog
-from headwater.kernel import checksum
+from headwater.log.envelope import Shape
 from headwater.log.ledger import numbers_in, object_name
 from headwater.log.manifest import Member
 from headwater.log.storage import ObjectMissing, Storage
-
-MAGIC, VERSION = b"\xf5HWB", 1
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -33,25 +29,17 @@ class _Part(NamedTuple):
     above: int
 
 
+BASE: Shape[Base] = Shape("the base of an admission", b"\xf5HWB", 1, Base, numbered=False)
+
+
 def encode_base(base: Base) -> bytes:
     """The object that begins an admission."""
-    content = msgspec.msgpack.encode(base)
-    return struct.pack("<4sB3xI", MAGIC, VERSION, checksum(content)) + content
+    return BASE.encode(base)
 
 
 def decode_base(data: bytes, label: str) -> Base:
     """Reads it back. Raises CorruptLog, naming ``label``: damaged, or of a version that is not known."""
-    if len(data) < 12 or not data.startswith(MAGIC):
-        raise CorruptLog(f"{label}: {len(data)} bytes that do not begin as the base of an admission does")
-    _, version, crc = struct.unpack_from("<4sB3xI", data)
-    if checksum(data[12:]) != crc:
-        raise CorruptLog(f"{label}: its checksum does not fit its bytes")
-    if version != VERSION:
-        raise CorruptLog(f"{label}: version {version}; this program knows version {VERSION}")
-    try:
-        return msgspec.msgpack.decode(data[12:], type=Base)
-    except msgspec.DecodeError as e:
-        raise CorruptLog(f"{label}: an intact base cannot be read: {e}") from None
+    return BASE.decode(data, label)
 
 
 def directory_of(shard: str, admission: str) -> str:

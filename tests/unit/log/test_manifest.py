@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.core.errors import CorruptLog
-from headwater.log import manifest as manifests
-from headwater.log import member as members
-from headwater.log.manifest import Manifest, Member, decode_manifest, encode_manifest
-from headwater.log.member import Base, decode_base, encode_base
+from headwater.log.manifest import MANIFEST, Manifest, Member, decode_manifest, encode_manifest
+from headwater.log.member import BASE, Base, decode_base, encode_base
 
 names = st.text(min_size=1, max_size=20)
 manifest_values = st.builds(
@@ -37,8 +35,6 @@ def test_a_flipped_bit_anywhere_is_found() -> None:
         for bit in range(len(data) * 8):
             flipped = bytearray(data)
             flipped[bit // 8] ^= 1 << bit % 8
-            if 5 <= bit // 8 < 8:
-                continue  # Three bytes are kept for later, and mean nothing.
             with pytest.raises(CorruptLog, match=r"^north: orders/"):
                 decode(bytes(flipped))
 
@@ -54,8 +50,8 @@ def test_a_cut_anywhere_is_found() -> None:
 
 
 def test_a_newer_version_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifests, "VERSION", 9)
-    monkeypatch.setattr(members, "VERSION", 9)
+    monkeypatch.setattr(MANIFEST, "version", 9)
+    monkeypatch.setattr(BASE, "version", 9)
     manifest, base = encode_manifest(EXAMPLE, 7), encode_base(Base())
     monkeypatch.undo()
     with pytest.raises(CorruptLog, match="version 9; this program knows version 1"):
@@ -65,5 +61,5 @@ def test_a_newer_version_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_manifest_under_the_number_of_another_is_refused() -> None:
-    with pytest.raises(CorruptLog, match="manifest 7 stands where manifest 8 belongs"):
+    with pytest.raises(CorruptLog, match="a manifest 7 stands where number 8 belongs"):
         decode_manifest(encode_manifest(EXAMPLE, 7), 8, "m")
