@@ -76,9 +76,10 @@ def records() -> Iterator[bytes]:
     """Batches of records, and choices from which the target makes more."""
     yield b"\0" + record(b"{}") + record(b'{"a":1}', b"")
     yield b"\1" + record(b"{}")
-    directory = struct.pack("<HBBIQIIII", 1, 0, 0, 0, 0, 1, 0, len(record(b"{}")), len(record(b"{}"))) + b"t"
-    block = b"\0\x10\0" + struct.pack("<II4q", 1, 0, 0, 0, 0, 0) + directory
-    yield b"\2" + block.ljust(203, b"\0") + record(b"{}")
+    size = len(record(b"{}"))
+    chunk, of_record = struct.pack("<IIIB3x", size, size, 0, 0), struct.pack("<IIQIIII", 0, 0, 0, 1, 0, 0, size)
+    directory = struct.pack("<IIII4q", 1, 1, 1, 0, 0, 0, 0, 0) + chunk + of_record + struct.pack("<H", 1) + b"t"
+    yield b"\2\0" + struct.pack("<HH", size, len(directory)) + directory + record(b"{}")
     for choice in (3, 4):
         yield bytes([choice]) + bytes(range(1, 200))
 

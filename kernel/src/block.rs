@@ -1,312 +1,46 @@
-//! Frames of a log segment, and the block: records of several partitions in ranges that are compressed and checked one by one.
+//! Reading blocks: records of several partitions, in ranges that lie in chunks which are compressed and checked one by one.
 //!
-//! `docs/formats/log.md` describes the bytes. A range holds records of one partition, so that a reader of one partition
-//! decompresses nothing of another's.
+//! `docs/formats/log.md` describes the bytes; `pack` writes them. Who reads one partition unpacks the chunks that hold
+//! records of it and no others.
 
-use std::cell::RefCell;
-use std::fmt;
+use crate::chunk::{Chunk, ENTRY_BYTES, RAW_BYTES_MAX};
+use crate::frame::{Invalid, Kind, PRELUDE, Parsed, invalid, parse_frame, u16_at, u32_at, u64_at};
+use crate::record::{self, RecordRef};
 
-use crate::record::RecordRef;
-
-/// 0xF5 occurs in no UTF-8 text, so that no record stored as it is can hold a frame by accident.
-pub const MAGIC: [u8; 4] = [0xF5, b'H', b'W', b'L'];
-pub const VERSION: u8 = 1;
-pub const PRELUDE: usize = 32;
-const CRC_AT: usize = 12;
-const BLOCK_FIXED: usize = PRELUDE + 40;
-const RANGE_FIXED: usize = 32;
-/// A range is closed at this many bytes of records: what a reader decompresses at least.
-const RANGE_BYTES: usize = 256 * 1024;
-/// Below this zstd gains nothing worth its time.
-const COMPRESS_BYTES_MIN: usize = 128;
-
-const RAW: u8 = 0;
-const ZSTD: u8 = 1;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Segment,
-    Block,
-    Mark,
-}
-
-impl Kind {
-    pub fn from_byte(byte: u8) -> Option<Kind> {
-        match byte {
-            0 => Some(Kind::Segment),
-            1 => Some(Kind::Block),
-            2 => Some(Kind::Mark),
-            _ => None,
-        }
-    }
-}
-
-/// What is wrong, and at which byte of the file (or of the bytes given).
-#[derive(Debug, PartialEq, Eq)]
-pub struct Invalid {
-    pub at: u64,
-    pub reason: String,
-    /// Whole and intact, but of a format that this kernel does not know.
-    pub unknown: bool,
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "byte {}: {}", self.at, self.reason)
-    }
-}
-
-fn invalid<T>(at: u64, reason: impl Into<String>) -> Result<T, Invalid> {
-    Err(Invalid { at, reason: reason.into(), unknown: false })
-}
-
-fn unknown<T>(at: u64, reason: String) -> Result<T, Invalid> {
-    Err(Invalid { at, reason, unknown: true })
-}
-
-/// A frame's header, its checksum verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
-    pub kind: Kind,
-    pub group: u64,
-    pub header_length: usize,
-    pub body_length: u64,
-    pub crc: u32,
-}
-
-pub enum Parsed {
-    Frame(Frame),
-    /// So many bytes are needed from the frame's start on.
-    Short(usize),
-}
-
-fn u16_at(b: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([b[at], b[at + 1]])
-}
-
-fn u32_at(b: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
-}
-
-fn u64_at(b: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(b, at)) | u64::from(u32_at(b, at + 4)) << 32
-}
-
-fn header_crc(header: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&header[..CRC_AT]), &header[CRC_AT + 4..])
-}
-
-/// A frame header around `content`, for a body of `body_length` bytes that follows.
-pub fn encode_frame(kind: u8, group: u64, content: &[u8], body_length: u64) -> Vec<u8> {
-    let mut header = Vec::with_capacity(PRELUDE + content.len());
-    header.extend_from_slice(&MAGIC);
-    header.extend_from_slice(&[VERSION, kind, 0, 0]);
-    header.extend_from_slice(&((PRELUDE + content.len()) as u32).to_le_bytes());
-    header.extend_from_slice(&[0; 4]);
-    header.extend_from_slice(&group.to_le_bytes());
-    header.extend_from_slice(&body_length.to_le_bytes());
-    header.extend_from_slice(content);
-    let crc = header_crc(&header);
-    header[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
-    header
-}
-
-/// Reads the frame header at the start of `bytes`; `at` is only for what errors say.
-pub fn parse_frame(bytes: &[u8], at: u64) -> Result<Parsed, Invalid> {
-    if bytes.len() < PRELUDE {
-        return Ok(Parsed::Short(PRELUDE));
-    }
-    if bytes[..4] != MAGIC {
-        return invalid(at, "no frame begins here");
-    }
-    let header_length = u32_at(bytes, 8) as usize;
-    if header_length < PRELUDE {
-        return invalid(at, format!("a frame header of {header_length} bytes is shorter than {PRELUDE}"));
-    }
-    if bytes.len() < header_length {
-        return Ok(Parsed::Short(header_length));
-    }
-    let crc = u32_at(bytes, CRC_AT);
-    if header_crc(&bytes[..header_length]) != crc {
-        return invalid(at, "the checksum of the frame header is wrong");
-    }
-    // The version comes after the checksum: a damaged byte must not look like a format of the future.
-    if bytes[4] != VERSION {
-        return unknown(at, format!("frame version {} is not known; this Headwater reads version {VERSION}", bytes[4]));
-    }
-    let Some(kind) = Kind::from_byte(bytes[5]) else {
-        return unknown(at, format!("frame kind {} is not known; known are 0 to 2", bytes[5]));
-    };
-    let frame = Frame { kind, group: u64_at(bytes, 16), header_length, body_length: u64_at(bytes, 24), crc };
-    Ok(Parsed::Frame(frame))
-}
-
-/// Where from `from` on the next valid frame header of `group` or a later one begins, if any.
-pub fn find_later(bytes: &[u8], from: usize, group: u64) -> Option<usize> {
-    let from = from.min(bytes.len());
-    memchr::memmem::find_iter(&bytes[from..], &MAGIC)
-        .map(|i| from + i)
-        .find(|&at| matches!(parse_frame(&bytes[at..], at as u64), Ok(Parsed::Frame(frame)) if frame.group >= group))
-}
-
-/// Records of one partition, as the caller of `encode_block` gives them.
-pub struct Batch<'a> {
-    pub topic: &'a str,
-    pub partition: u32,
-    pub first_offset: u64,
-    pub count: u32,
-    pub data: &'a [u8],
-}
-
-struct Times {
-    event: (i64, i64),
-    received: (i64, i64),
-}
-
-impl Times {
-    fn add(&mut self, record: &RecordRef<'_>) {
-        if let Some(time) = record.event_time {
-            self.event = (self.event.0.min(time), self.event.1.max(time));
-        }
-        self.received = (self.received.0.min(record.received_time), self.received.1.max(record.received_time));
-    }
-}
+const FIXED: usize = PRELUDE + 48;
+const RANGE_BYTES: usize = 32;
 
 /// How many records `data` holds. Errs where it is not whole records of a known version.
 pub fn count_records(data: &[u8]) -> Result<u32, Invalid> {
     let (mut at, mut count) = (0, 0u32);
     while at < data.len() {
-        at = parse_record(data, at)?.1;
+        at = RecordRef::parse(data, at).or_else(|e| invalid(at as u64, e.to_string()))?.1;
         count += 1;
     }
     Ok(count)
 }
 
-fn parse_record(data: &[u8], at: usize) -> Result<(RecordRef<'_>, usize), Invalid> {
-    RecordRef::parse(data, at).or_else(|e| invalid(at as u64, e.to_string()))
-}
-
-/// One block: records of several partitions, those of one partition next to each other.
-pub fn encode_block(group: u64, batches: &[Batch<'_>]) -> Result<Vec<u8>, Invalid> {
-    let mut order: Vec<usize> = (0..batches.len()).collect();
-    order.sort_by_key(|&i| (batches[i].topic, batches[i].partition, batches[i].first_offset));
-    let mut times = Times { event: (i64::MAX, i64::MIN), received: (i64::MAX, i64::MIN) };
-    let mut directory = Vec::new();
-    let mut body = Vec::new();
-    let mut ranges = 0u32;
-    let mut joined: Vec<u8> = Vec::new();
-    let mut at = 0;
-    while at < order.len() {
-        let first = &batches[order[at]];
-        joined.clear();
-        let mut next_offset = first.first_offset;
-        while at < order.len() {
-            let batch = &batches[order[at]];
-            if (batch.topic, batch.partition) != (first.topic, first.partition) {
-                break;
-            }
-            if batch.first_offset != next_offset {
-                return invalid(0, format!("offset {} follows {next_offset} in {}", batch.first_offset, batch.topic));
-            }
-            joined.extend_from_slice(batch.data);
-            next_offset += u64::from(batch.count);
-            at += 1;
+/// The index of the first record that was received at `time` or later; the number of records where none was.
+pub fn index_at_time(data: &[u8], time: i64) -> Result<u32, Invalid> {
+    let (mut at, mut index) = (0, 0u32);
+    while at < data.len() {
+        let (record, end) = RecordRef::parse(data, at).or_else(|e| invalid(at as u64, e.to_string()))?;
+        if record.received_time >= time {
+            break;
         }
-        let (mut start, mut offset) = (0, first.first_offset);
-        while start < joined.len() {
-            let (end, count) = next_range(&joined, start, &mut times)?;
-            encode_range(first, offset, count, &joined[start..end], &mut directory, &mut body)?;
-            offset += u64::from(count);
-            start = end;
-            ranges += 1;
-        }
-        if offset != next_offset {
-            let got = offset - first.first_offset;
-            return invalid(
-                0,
-                format!("{} records were said for {}, found {got}", next_offset - first.first_offset, first.topic),
-            );
-        }
-    }
-    let mut content = Vec::with_capacity(BLOCK_FIXED - PRELUDE + directory.len());
-    content.extend_from_slice(&ranges.to_le_bytes());
-    content.extend_from_slice(&[0; 4]);
-    for time in [times.event.0, times.event.1, times.received.0, times.received.1] {
-        content.extend_from_slice(&time.to_le_bytes());
-    }
-    content.extend_from_slice(&directory);
-    let mut block = encode_frame(1, group, &content, body.len() as u64);
-    block.extend_from_slice(&body);
-    Ok(block)
-}
-
-fn next_range(data: &[u8], start: usize, times: &mut Times) -> Result<(usize, u32), Invalid> {
-    let (mut at, mut count) = (start, 0);
-    while at < data.len() && at - start < RANGE_BYTES {
-        let (record, end) = parse_record(data, at)?;
-        times.add(&record);
         at = end;
-        count += 1;
+        index += 1;
     }
-    Ok((at, count))
+    Ok(index)
 }
 
-thread_local! {
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-/// Appends `raw` to `body`, compressed, where that saves a sixteenth at least. Gives the codec.
-fn store(raw: &[u8], body: &mut Vec<u8>) -> u8 {
-    if raw.len() >= COMPRESS_BYTES_MIN {
-        let packed = COMPRESSOR.with_borrow_mut(|slot| {
-            if slot.is_none() {
-                *slot = zstd::bulk::Compressor::new(1).ok();
-            }
-            slot.as_mut().and_then(|compressor| compressor.compress(raw).ok())
-        });
-        if let Some(packed) = packed.filter(|packed| packed.len() + raw.len() / 16 < raw.len()) {
-            body.extend_from_slice(&packed);
-            return ZSTD;
-        }
-    }
-    body.extend_from_slice(raw);
-    RAW
-}
-
-fn encode_range(
-    batch: &Batch<'_>,
-    offset: u64,
-    count: u32,
-    raw: &[u8],
-    directory: &mut Vec<u8>,
-    body: &mut Vec<u8>,
-) -> Result<(), Invalid> {
-    let (Ok(raw_length), Ok(topic_length)) = (u32::try_from(raw.len()), u16::try_from(batch.topic.len())) else {
-        return invalid(0, "a record is over 4 GiB, or a topic's name over 65,535 bytes");
-    };
-    let start = body.len();
-    let codec = store(raw, body);
-    let stored = &body[start..];
-    directory.extend_from_slice(&topic_length.to_le_bytes());
-    directory.extend_from_slice(&[codec, 0]);
-    directory.extend_from_slice(&batch.partition.to_le_bytes());
-    directory.extend_from_slice(&offset.to_le_bytes());
-    for number in [count, crc32c::crc32c(stored), stored.len() as u32, raw_length] {
-        directory.extend_from_slice(&number.to_le_bytes());
-    }
-    directory.extend_from_slice(batch.topic.as_bytes());
-    Ok(())
-}
-
-/// Where a range lies in the file, and what it holds.
+/// Where a range lies in the file, and what it holds: `bytes` from `start` on of a chunk, once that is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     pub at: u64,
-    pub stored: u32,
-    pub raw: u32,
-    pub codec: u8,
-    pub crc: u32,
+    pub chunk: Chunk,
+    pub start: u32,
+    pub bytes: u32,
     pub first_offset: u64,
     pub count: u32,
 }
@@ -315,74 +49,259 @@ impl Range {
     fn end(&self) -> u64 {
         self.first_offset.saturating_add(u64::from(self.count))
     }
-}
 
-/// Calls `each(topic, partition, range)` for every range of the block whose header is `header`; the frame begins at `at`.
-pub fn directory<'a>(header: &'a [u8], at: u64, mut each: impl FnMut(&'a str, u32, Range)) -> Result<(), Invalid> {
-    if header.len() < BLOCK_FIXED {
-        return invalid(at, "a block header is cut off");
+    fn is_whole_chunk(&self) -> bool {
+        (self.start, self.bytes) == (0, self.chunk.raw)
     }
-    let mut entry = BLOCK_FIXED;
-    let mut start = at.saturating_add(header.len() as u64);
-    for _ in 0..u32_at(header, PRELUDE) {
-        let Some(fixed) = header.get(entry..entry + RANGE_FIXED) else { return invalid(at, "a block's directory is cut off") };
-        let name = entry + RANGE_FIXED;
-        let topic = header.get(name..name + usize::from(u16_at(fixed, 0))).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let Some(topic) = topic else { return invalid(at, "a topic in a block's directory is cut off or not UTF-8") };
-        let range = Range {
-            at: start,
-            stored: u32_at(fixed, 24),
-            raw: u32_at(fixed, 28),
-            codec: fixed[2],
-            crc: u32_at(fixed, 20),
-            first_offset: u64_at(fixed, 8),
-            count: u32_at(fixed, 16),
-        };
-        each(topic, u32_at(fixed, 4), range);
-        start = start.saturating_add(u64::from(range.stored));
-        entry = name + topic.len();
-    }
-    Ok(())
-}
 
-/// Checks the ranges of a whole block frame against their checksums.
-pub fn check_block(frame: &[u8], at: u64) -> Result<(), Invalid> {
-    let Parsed::Frame(found) = parse_frame(frame, at)? else { return invalid(at, "a block is cut off") };
-    let mut result = Ok(());
-    directory(&frame[..found.header_length], at, |topic, partition, range| {
-        let start = (range.at - at) as usize;
-        let whole = frame.get(start..start + range.stored as usize).is_some_and(|stored| crc32c::crc32c(stored) == range.crc);
-        if !whole && result.is_ok() {
-            result = invalid(range.at, format!("the checksum of records of {topic}/{partition} is wrong"));
+    fn of<'a>(&self, raw: &'a [u8]) -> Result<&'a [u8], Invalid> {
+        let start = self.start as usize;
+        raw.get(start..start.saturating_add(self.bytes as usize))
+            .map_or_else(|| invalid(self.at, "records do not fit their chunk"), Ok)
+    }
+
+    /// Checks that `records` are as many as the directory says.
+    fn check_count(&self, records: &[u8]) -> Result<(), Invalid> {
+        let (mut at, mut count) = (0, 0);
+        while at < records.len() {
+            at = self.record_end(records, at)?;
+            count += 1;
         }
-    })?;
-    result
+        if count == self.count { Ok(()) } else { invalid(self.at, "the number of records differs from the directory") }
+    }
+
+    fn record_end(&self, records: &[u8], at: usize) -> Result<usize, Invalid> {
+        record::end_of(records, at).or_else(|e| invalid(self.at, e.to_string()))
+    }
+}
+
+/// A range as the directory has it.
+struct Entry {
+    topic: usize,
+    partition: u32,
+    first_offset: u64,
+    count: u32,
+    chunk: usize,
+    start: u32,
+    bytes: u32,
+}
+
+/// The directory of a block: its ranges in the order of topic, partition and offset.
+pub struct Directory<'a> {
+    at: u64,
+    header: &'a [u8],
+    chunks: &'a [u8],
+    ranges: &'a [u8],
+    topics: Vec<&'a str>,
+}
+
+impl<'a> Directory<'a> {
+    /// Of the block whose header is `header`; the frame begins at `at`.
+    pub fn parse(header: &'a [u8], at: u64) -> Result<Self, Invalid> {
+        let Some(tables) = header.get(FIXED..) else { return invalid(at, "a block header is cut off") };
+        let length = |field: usize, entry: usize| (u32_at(header, PRELUDE + field) as usize).saturating_mul(entry);
+        let parts = tables.split_at_checked(length(4, ENTRY_BYTES)).and_then(|(chunks, rest)| {
+            let (ranges, topics) = rest.split_at_checked(length(0, RANGE_BYTES))?;
+            Some((chunks, ranges, topics))
+        });
+        let Some((chunks, ranges, mut names)) = parts else { return invalid(at, "a block's directory is cut off") };
+        let mut topics = Vec::new();
+        for _ in 0..u32_at(header, PRELUDE + 8) {
+            let name = names.split_at_checked(2).and_then(|(length, rest)| rest.split_at_checked(u16_at(length, 0).into()));
+            let text = name.and_then(|(text, rest)| Some((std::str::from_utf8(text).ok()?, rest)));
+            let Some((text, rest)) = text else {
+                return invalid(at, "a topic in a block's directory is cut off or not UTF-8");
+            };
+            topics.push(text);
+            names = rest;
+        }
+        if !names.is_empty() {
+            return invalid(at, "something follows a block's directory");
+        }
+        Ok(Directory { at, header, chunks, ranges, topics })
+    }
+
+    /// Least and greatest event time, least and greatest received time, in ms; least > greatest where no record has one.
+    pub fn times(&self) -> [i64; 4] {
+        [48, 56, 64, 72].map(|at| u64_at(self.header, at) as i64)
+    }
+
+    pub fn len(&self) -> usize {
+        self.ranges.len() / RANGE_BYTES
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    fn entry(&self, i: usize) -> Entry {
+        let bytes = &self.ranges[i * RANGE_BYTES..][..RANGE_BYTES];
+        Entry {
+            topic: u32_at(bytes, 0) as usize,
+            partition: u32_at(bytes, 4),
+            first_offset: u64_at(bytes, 8),
+            count: u32_at(bytes, 16),
+            chunk: u32_at(bytes, 20) as usize,
+            start: u32_at(bytes, 24),
+            bytes: u32_at(bytes, 28),
+        }
+    }
+
+    /// The chunks with their places in the file.
+    fn chunks(&self) -> Vec<(u64, Chunk)> {
+        let mut at = self.at.saturating_add(self.header.len() as u64);
+        let mut chunks = Vec::with_capacity(self.chunks.len() / ENTRY_BYTES);
+        for bytes in self.chunks.chunks_exact(ENTRY_BYTES) {
+            let chunk = Chunk::read(bytes);
+            chunks.push((at, chunk));
+            at = at.saturating_add(u64::from(chunk.stored));
+        }
+        chunks
+    }
+
+    fn range(&self, entry: &Entry, chunks: &[(u64, Chunk)]) -> Result<Range, Invalid> {
+        let Some(&(at, chunk)) = chunks.get(entry.chunk) else {
+            return invalid(self.at, format!("a range lies in chunk {} of {}", entry.chunk, chunks.len()));
+        };
+        let &Entry { start, bytes, first_offset, count, .. } = entry;
+        if start.checked_add(bytes).is_none_or(|end| end > chunk.raw) || u64::from(chunk.raw) > RAW_BYTES_MAX {
+            return invalid(self.at, "a range does not fit its chunk");
+        }
+        if first_offset.checked_add(u64::from(count)).is_none() || count == 0 {
+            return invalid(self.at, format!("a range cannot have {count} records from offset {first_offset} on"));
+        }
+        Ok(Range { at, chunk, start, bytes, first_offset, count })
+    }
+
+    /// The numbers of a topic's ranges.
+    fn of_topic(&self, topic: &str) -> std::ops::Range<usize> {
+        match self.topics.binary_search(&topic) {
+            Ok(number) => self.first(number, 0)..self.first(number + 1, 0),
+            Err(_) => 0..0,
+        }
+    }
+
+    /// The first range of that topic and partition, or of a later one.
+    fn first(&self, topic: usize, partition: u32) -> usize {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let entry = self.entry(middle);
+            if (entry.topic, entry.partition) < (topic, partition) { from = middle + 1 } else { to = middle }
+        }
+        from
+    }
+
+    /// The ranges of one partition that hold records from `offset` on.
+    pub fn of(&self, topic: &str, partition: u32, offset: u64) -> Result<Vec<Range>, Invalid> {
+        let Ok(number) = self.topics.binary_search(&topic) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let mut chunks = Vec::new();
+        for i in self.first(number, partition)..self.len() {
+            let entry = self.entry(i);
+            if (entry.topic, entry.partition) != (number, partition) {
+                break;
+            }
+            if chunks.is_empty() {
+                chunks = self.chunks();
+            }
+            let range = self.range(&entry, &chunks)?;
+            if range.end() > offset {
+                found.push(range);
+            }
+        }
+        Ok(found)
+    }
+
+    /// (topic, partition, first offset, records) of each partition in the block. Checks the order and every range.
+    pub fn partitions(&self) -> Result<Vec<(&'a str, u32, u64, u32)>, Invalid> {
+        let chunks = self.chunks();
+        let mut found: Vec<(&'a str, u32, u64, u32)> = Vec::with_capacity(self.len());
+        let mut before: Option<Entry> = None;
+        for i in 0..self.len() {
+            let entry = self.entry(i);
+            let Some(topic) = self.topics.get(entry.topic) else {
+                return invalid(self.at, format!("a range is of topic {} of {}", entry.topic, self.topics.len()));
+            };
+            let range = self.range(&entry, &chunks)?;
+            let place = |entry: &Entry| (entry.topic, entry.partition);
+            match (&before, found.last_mut()) {
+                (Some(before), _) if place(before) > place(&entry) => {
+                    return invalid(self.at, "the ranges of a block are not in order");
+                }
+                (Some(before), Some(last)) if place(before) == place(&entry) => {
+                    let count = last.3.checked_add(range.count);
+                    match count.filter(|_| last.2 + u64::from(last.3) == range.first_offset) {
+                        Some(count) => last.3 = count,
+                        None => return invalid(self.at, format!("offset {} does not follow in {topic}", range.first_offset)),
+                    }
+                }
+                _ => found.push((*topic, entry.partition, range.first_offset, range.count)),
+            }
+            before = Some(entry);
+        }
+        Ok(found)
+    }
+}
+
+/// A whole block frame, its header checked: its directory and its body.
+fn whole(frame: &[u8], at: u64) -> Result<(Directory<'_>, &[u8]), Invalid> {
+    let Parsed::Frame(found) = parse_frame(frame, at)? else { return invalid(at, "a block is cut off") };
+    if found.kind != Kind::Block {
+        return invalid(at, "a block does not begin here");
+    }
+    let (header, body) = frame.split_at(found.header_length);
+    match usize::try_from(found.body_length).ok().and_then(|length| body.get(..length)) {
+        Some(body) => Ok((Directory::parse(header, at)?, body)),
+        None => invalid(at, "a block is cut off"),
+    }
+}
+
+/// Checks the directory and the chunks of a whole block frame against their checksums.
+pub fn check_block(frame: &[u8], at: u64) -> Result<(), Invalid> {
+    let (directory, mut body) = whole(frame, at)?;
+    directory.partitions()?;
+    for (at, chunk) in directory.chunks() {
+        let Some((stored, rest)) = body.split_at_checked(chunk.stored as usize) else {
+            return invalid(at, "records are cut off");
+        };
+        chunk.check(stored, at)?;
+        body = rest;
+    }
+    if body.is_empty() { Ok(()) } else { invalid(at, "something follows a block's last chunk") }
 }
 
 /// What a walk over frames found.
 #[derive(Debug, Default)]
 pub struct Found {
     pub ranges: Vec<Range>,
-    /// Where the first frame begins that was not looked at.
+    /// Where the first frame begins that was not looked at; the end of the walk where no more is wanted.
     pub next: u64,
     /// Bytes that the frame at `next` needs for its header; 0 where the walk ended for another reason.
     pub need: usize,
 }
 
+/// How much a walk may find: it stops before a range by which all would be more, unless that is the first one.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    pub raw_max: u64,
+    /// What was found before this walk.
+    pub raw: u64,
+}
+
 /// Walks the frames of `bytes`, which begin at `base` in the file, up to `end`: ranges of the partition from `offset` on.
 ///
-/// Stops when `raw_max` bytes of records are found. Only headers need to lie within `bytes`.
+/// Only headers need to lie within `bytes`.
 pub fn find(
     bytes: &[u8],
     base: u64,
     end: u64,
     (topic, partition): (&str, u32),
     offset: u64,
-    raw_max: u64,
+    mut budget: Budget,
 ) -> Result<Found, Invalid> {
     let mut found = Found { next: base, ..Found::default() };
-    let mut raw = 0;
-    while found.next < end && raw < raw_max {
+    while found.next < end {
         let Some(rest) = bytes.get((found.next - base) as usize..).filter(|rest| !rest.is_empty()) else { break };
         let frame = match parse_frame(rest, found.next)? {
             Parsed::Frame(frame) => frame,
@@ -392,190 +311,204 @@ pub fn find(
             }
         };
         if frame.kind == Kind::Block {
-            directory(&rest[..frame.header_length], found.next, |name, number, range| {
-                if number == partition && name == topic && range.end() > offset {
-                    raw += u64::from(range.raw);
-                    found.ranges.push(range);
+            let directory = Directory::parse(&rest[..frame.header_length], found.next)?;
+            for range in directory.of(topic, partition, offset)? {
+                let raw = budget.raw.saturating_add(u64::from(range.bytes));
+                if budget.raw > 0 && raw > budget.raw_max {
+                    found.next = end;
+                    return Ok(found);
                 }
-            })?;
+                budget.raw = raw;
+                found.ranges.push(range);
+            }
         }
         found.next = found.next.saturating_add(frame.header_length as u64).saturating_add(frame.body_length);
     }
     Ok(found)
 }
 
-/// Checks and unpacks ranges that follow one another, from the record at `offset` on, up to `bytes_max` (one record at least).
-///
-/// Gives the records and the offset after them.
-pub fn decode(ranges: &[(Range, &[u8])], offset: u64, bytes_max: usize) -> Result<(Vec<u8>, u64), Invalid> {
-    let mut out = Vec::new();
-    let mut next = offset;
+/// Records that a read wants from a range.
+enum Wanted<'a> {
+    /// All of them; they are unpacked when it is known where to.
+    All(Range, &'a [u8]),
+    Some(Vec<u8>),
+}
+
+/// A read of ranges that follow one another: how long it is, before most of it is unpacked.
+pub struct Reading<'a> {
+    wanted: Vec<Wanted<'a>>,
+    pub length: usize,
+    pub next: u64,
+}
+
+/// Reads ranges, each with the stored bytes of its chunk, from the record at `offset` on, up to `bytes_max` (one record at least).
+pub fn decode<'a>(ranges: &[(Range, &'a [u8])], offset: u64, bytes_max: usize) -> Result<Reading<'a>, Invalid> {
+    let mut reading = Reading { wanted: Vec::new(), length: 0, next: offset };
     for (range, stored) in ranges {
-        let scratch;
-        let raw = match (crc32c::crc32c(stored) == range.crc, range.codec) {
-            (true, RAW) => *stored,
-            (true, ZSTD) => {
-                scratch = unpack(stored, range)?;
-                &scratch
-            }
-            (true, codec) => return unknown(range.at, format!("codec {codec} is not known; known are 0 and 1")),
-            (false, _) => return invalid(range.at, "the checksum of records is wrong"),
-        };
-        if raw.len() != range.raw as usize || range.first_offset > next {
+        if range.first_offset > reading.next || range.first_offset.checked_add(u64::from(range.count)).is_none() {
             return invalid(range.at, "records do not fit their directory");
         }
+        if range.end() <= reading.next {
+            continue;
+        }
+        let length = reading.length.saturating_add(range.bytes as usize);
+        if range.first_offset == reading.next && length <= bytes_max {
+            reading.wanted.push(Wanted::All(*range, stored));
+            (reading.length, reading.next) = (length, range.end());
+        } else if !reading.take_some(range, stored, bytes_max)? {
+            break;
+        }
+    }
+    Ok(reading)
+}
+
+impl Reading<'_> {
+    /// Takes what fits of a range that is not wanted from its start or may not fit; whether there was room for all of it.
+    fn take_some(&mut self, range: &Range, stored: &[u8], bytes_max: usize) -> Result<bool, Invalid> {
+        let raw = range.chunk.unpack(stored, range.at)?;
+        let records = range.of(&raw)?;
         let (mut at, mut index, mut start) = (0, range.first_offset, 0);
         let mut full = false;
-        while at < raw.len() {
-            let (_, end) = parse_record(raw, at).or_else(|e| invalid(range.at, e.reason))?;
-            if index < next {
+        while at < records.len() {
+            let end = range.record_end(records, at)?;
+            if index < self.next {
                 start = end;
-            } else if out.len() + end - start > bytes_max && (out.len() + at - start) > 0 {
+            } else if self.length.saturating_add(end - start) > bytes_max && self.length + at - start > 0 {
                 full = true;
                 break;
             }
             at = end;
             index += 1;
         }
-        out.extend_from_slice(&raw[start..at]);
-        next = next.max(index);
-        if full {
-            break;
-        }
-        if index != range.end() {
+        if !full && index != range.end() {
             return invalid(range.at, "the number of records differs from the directory");
         }
+        let some = records[start..at].to_vec();
+        self.length += some.len();
+        self.next = self.next.max(index);
+        self.wanted.push(Wanted::Some(some));
+        Ok(!full)
     }
-    Ok((out, next))
-}
 
-fn unpack(stored: &[u8], range: &Range) -> Result<Vec<u8>, Invalid> {
-    let raw = DECOMPRESSOR.with_borrow_mut(|slot| {
-        if slot.is_none() {
-            *slot = zstd::bulk::Decompressor::new().ok();
-        }
-        slot.as_mut().and_then(|decompressor| decompressor.decompress(stored, range.raw as usize).ok())
-    });
-    raw.map_or_else(|| invalid(range.at, "compressed records cannot be unpacked"), Ok)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn records(count: usize, payload: usize) -> Vec<u8> {
-        let mut out = Vec::new();
-        for n in 0..count {
-            let payload: Vec<u8> = (0..payload).map(|i| (i * i * (n + 1) / 7) as u8).collect();
-            let record = RecordRef {
-                payload: &payload,
-                event_time: (n % 2 == 0).then_some(n as i64),
-                received_time: n as i64,
-                ..Default::default()
+    /// Checks and unpacks everything into `out`, which has `length` bytes.
+    pub fn fill(&self, out: &mut [u8]) -> Result<(), Invalid> {
+        let mut rest = out;
+        // Ranges of a partition may share a chunk, with those of others between them.
+        let mut shared: Option<(u64, Vec<u8>)> = None;
+        for wanted in &self.wanted {
+            let length = match wanted {
+                Wanted::All(range, _) => range.bytes as usize,
+                Wanted::Some(records) => records.len(),
             };
-            record.encode(&mut out).unwrap();
-        }
-        out
-    }
-
-    fn batch<'a>(topic: &'a str, first_offset: u64, count: u32, data: &'a [u8]) -> Batch<'a> {
-        Batch { topic, partition: 0, first_offset, count, data }
-    }
-
-    fn read(block: &[u8], topic: &str, offset: u64, bytes_max: usize) -> (Vec<u8>, u64) {
-        let found = find(block, 1000, 1000 + block.len() as u64, (topic, 0), offset, bytes_max as u64).unwrap();
-        let ranges: Vec<_> = found
-            .ranges
-            .iter()
-            .map(|range| {
-                let start = (range.at - 1000) as usize;
-                (*range, &block[start..start + range.stored as usize])
-            })
-            .collect();
-        decode(&ranges, offset, bytes_max).unwrap()
-    }
-
-    #[test]
-    fn records_come_back_by_partition_and_offset() {
-        let (many, few) = (records(5000, 300), records(3, 10));
-        let block = encode_block(7, &[batch("b", 10, 3, &few), batch("a", 100, 5000, &many), batch("b", 13, 3, &few)]).unwrap();
-        assert!(check_block(&block, 0).is_ok());
-        let (data, next) = read(&block, "a", 100, usize::MAX);
-        assert!((data.as_slice(), next) == (many.as_slice(), 5100));
-        assert_eq!(read(&block, "b", 10, usize::MAX), ([few.clone(), few.clone()].concat(), 16));
-        let size = 48 + 300;
-        assert_eq!(read(&block, "a", 4000, 10 * size + 1), (many[3900 * size..3910 * size].to_vec(), 4010));
-        assert_eq!(read(&block, "a", 5099, 1), (many[4999 * size..].to_vec(), 5100));
-        assert_eq!(read(&block, "c", 0, 1), (vec![], 0));
-    }
-
-    #[test]
-    fn a_count_or_an_offset_that_does_not_fit_is_an_error() {
-        let few = records(3, 10);
-        assert!(encode_block(0, &[batch("a", 0, 2, &few)]).unwrap_err().reason.contains("found 3"));
-        assert!(encode_block(0, &[batch("a", 0, 3, &few), batch("a", 4, 3, &few)]).is_err());
-        assert!(encode_block(0, &[batch("a", 0, 3, &few[..few.len() - 1])]).is_err());
-    }
-
-    #[test]
-    fn every_flipped_bit_is_an_error_and_none_a_panic() {
-        let few = records(3, 200);
-        let block = encode_block(0, &[batch("a", 0, 3, &few), batch("b", 0, 3, &few)]).unwrap();
-        for bit in 0..block.len() * 8 {
-            let mut damaged = block.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(check_block(&damaged, 0).is_err(), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn headers_that_lie_under_a_good_checksum_are_errors_and_no_panics() {
-        let few = records(3, 200);
-        let block = encode_block(0, &[batch("a", 0, 3, &few)]).unwrap();
-        let Ok(Parsed::Frame(frame)) = parse_frame(&block, 0) else { panic!("no frame") };
-        let content = &block[PRELUDE..frame.header_length];
-        for at in 0..content.len() {
-            for byte in [0, 1, 2, 0x7F, 0xFF] {
-                let mut lie = content.to_vec();
-                lie[at] = byte;
-                let mut forged = encode_frame(1, 0, &lie, frame.body_length);
-                forged.extend_from_slice(&block[frame.header_length..]);
-                let _ = check_block(&forged, u64::MAX);
-                let Ok(found) = find(&forged, 0, forged.len() as u64, ("a", 0), 1, 10_000) else { continue };
-                let ranges: Vec<_> = found
-                    .ranges
-                    .iter()
-                    .filter_map(|r| Some((*r, forged.get(r.at as usize..(r.at + u64::from(r.stored)) as usize)?)))
-                    .filter(|(r, _)| r.raw < 1 << 20)
-                    .collect();
-                let _ = decode(&ranges, 1, 10_000);
+            let Some((records, after)) = rest.split_at_mut_checked(length) else { return invalid(0, "there is too little room") };
+            rest = after;
+            match wanted {
+                Wanted::Some(some) => records.copy_from_slice(some),
+                Wanted::All(range, stored) => {
+                    if range.is_whole_chunk() {
+                        range.chunk.unpack_into(stored, range.at, records)?;
+                    } else {
+                        if shared.as_ref().is_none_or(|(at, _)| *at != range.at) {
+                            shared = Some((range.at, range.chunk.unpack(stored, range.at)?));
+                        }
+                        let raw = shared.as_ref().map_or(&[][..], |(_, raw)| raw);
+                        records.copy_from_slice(range.of(raw)?);
+                    }
+                    range.check_count(records)?;
+                }
             }
         }
-        for cut in 0..content.len() {
-            let forged = encode_frame(1, 0, &content[..cut], 0);
-            assert!(check_block(&forged, 0).is_err());
+        Ok(())
+    }
+}
+
+/// Records of one partition in a block: `bytes` of the unpacked chunk `chunk`.
+pub struct Part {
+    pub partition: u32,
+    pub first_offset: u64,
+    pub count: u32,
+    chunk: usize,
+    bytes: std::ops::Range<usize>,
+}
+
+/// Records of many partitions of one block, with the chunks that they lie in.
+pub struct Parts {
+    pub parts: Vec<Part>,
+    chunks: Vec<Vec<u8>>,
+}
+
+impl Parts {
+    pub fn records(&self, part: &Part) -> &[u8] {
+        self.chunks.get(part.chunk).and_then(|raw| raw.get(part.bytes.clone())).unwrap_or_default()
+    }
+}
+
+/// A block that is read for many partitions of one topic at once, each of its chunks unpacked once.
+pub struct Split<'a> {
+    directory: Directory<'a>,
+    body: &'a [u8],
+    topic: std::ops::Range<usize>,
+    wanted: Vec<(usize, u64)>,
+}
+
+impl<'a> Split<'a> {
+    /// Of a whole block frame that begins at `at`.
+    pub fn new(frame: &'a [u8], at: u64, topic: &str) -> Result<Self, Invalid> {
+        let (directory, body) = whole(frame, at)?;
+        let topic = directory.of_topic(topic);
+        Ok(Split { directory, body, topic, wanted: Vec::new() })
+    }
+
+    /// Asks for each partition from which offset on its records are wanted, if any are.
+    pub fn choose<E>(&mut self, mut from: impl FnMut(u32) -> Result<Option<u64>, E>) -> Result<(), E> {
+        let mut last = None;
+        for i in self.topic.clone() {
+            let Entry { partition, first_offset, count, .. } = self.directory.entry(i);
+            let offset = match last {
+                Some((same, offset)) if same == partition => offset,
+                _ => from(partition)?,
+            };
+            last = Some((partition, offset));
+            if let Some(offset) = offset.filter(|&offset| first_offset.saturating_add(u64::from(count)) > offset) {
+                self.wanted.push((i, offset));
+            }
         }
+        Ok(())
     }
 
-    #[test]
-    fn a_later_frame_is_found_and_an_earlier_one_is_not() {
-        let mut bytes = b"torn \xF5HWL torn".to_vec();
-        let at = bytes.len();
-        bytes.extend(encode_frame(2, 9, b"mark", 0));
-        assert_eq!(find_later(&bytes, 1, 9), Some(at));
-        assert_eq!(find_later(&bytes, 1, 10), None);
-        assert_eq!(find_later(&bytes, at + 1, 0), None);
-        assert_eq!(find_later(&bytes, usize::MAX, 0), None);
-    }
-
-    #[test]
-    fn a_version_of_the_future_is_told_from_damage() {
-        let mut frame = encode_frame(2, 0, b"", 0);
-        frame[4] = 2;
-        let damaged = parse_frame(&frame, 5).err().unwrap();
-        let crc = header_crc(&frame);
-        frame[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
-        let future = parse_frame(&frame, 5).err().unwrap();
-        assert_eq!((damaged.unknown, future.unknown, future.at), (false, true, 5));
+    /// Checks and unpacks what was chosen.
+    pub fn unpack(&self) -> Result<Parts, Invalid> {
+        let chunks = self.directory.chunks();
+        let mut unpacked: Vec<Vec<u8>> = vec![Vec::new(); chunks.len()];
+        let mut raw_bytes = 0;
+        let mut parts = Vec::with_capacity(self.wanted.len());
+        for &(i, offset) in &self.wanted {
+            let entry = self.directory.entry(i);
+            let range = self.directory.range(&entry, &chunks)?;
+            let raw = &mut unpacked[entry.chunk];
+            if raw.is_empty() {
+                raw_bytes += u64::from(range.chunk.raw);
+                if raw_bytes > RAW_BYTES_MAX {
+                    return invalid(range.at, format!("a block holds more than {RAW_BYTES_MAX} bytes"));
+                }
+                let stored = usize::try_from(range.at - self.directory.at)
+                    .ok()
+                    .and_then(|at| at.checked_sub(self.directory.header.len()))
+                    .and_then(|at| self.body.get(at..at.saturating_add(range.chunk.stored as usize)));
+                let Some(stored) = stored else { return invalid(range.at, "records are cut off") };
+                *raw = range.chunk.unpack(stored, range.at)?;
+            }
+            let records = range.of(raw)?;
+            range.check_count(records)?;
+            let (mut start, mut first_offset) = (0, range.first_offset);
+            while first_offset < offset {
+                start = range.record_end(records, start)?;
+                first_offset += 1;
+            }
+            let (from, to) = (range.start as usize + start, range.start as usize + records.len());
+            let count = (range.end() - first_offset) as u32;
+            parts.push(Part { partition: entry.partition, first_offset, count, chunk: entry.chunk, bytes: from..to });
+        }
+        Ok(Parts { parts, chunks: unpacked })
     }
 }

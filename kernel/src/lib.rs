@@ -4,6 +4,7 @@
 
 pub mod arrow;
 pub mod block;
+pub mod chunk;
 pub mod classes;
 pub mod condition;
 mod cost;
@@ -11,6 +12,7 @@ pub mod counts;
 pub mod deduplicate;
 pub mod eval;
 pub mod explain;
+pub mod frame;
 pub mod functions;
 pub mod index;
 pub mod intake;
@@ -26,6 +28,7 @@ pub mod op;
 mod operations;
 mod output;
 pub mod outputs;
+pub mod pack;
 pub mod panics;
 mod patterns;
 pub mod payload;

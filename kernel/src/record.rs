@@ -91,6 +91,20 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+/// Where the record that begins at `at` ends. Looks at its length and version only: for bytes that were checked when they came in.
+pub fn end_of(batch: &[u8], at: usize) -> Result<usize, RecordError> {
+    let cut_off = RecordError::CutOff { at, bytes: batch.len() };
+    let (header, _) = batch.get(at..).and_then(<[u8]>::split_first_chunk::<FIXED_BYTES>).ok_or(cut_off)?;
+    if header[4] != VERSION {
+        return Err(RecordError::Version { version: header[4], at });
+    }
+    let bytes = 4 + u32_at(header, 0) as usize;
+    if bytes < FIXED_BYTES || bytes > batch.len() - at {
+        return Err(cut_off);
+    }
+    Ok(at + bytes)
+}
+
 impl<'a> RecordRef<'a> {
     /// The record that begins at `at`, and where it ends.
     pub fn parse(batch: &'a [u8], at: usize) -> Result<(Self, usize), RecordError> {

@@ -92,7 +92,7 @@ _decode_ranges = local.decode_ranges
 def decode_unchecked(ranges, offset, bytes_max):
     """In place of `decode_ranges`: believes the records' bytes."""
     trusted = []
-    for (at, stored, raw, codec, _, first, count), data, start in ranges:
+    for (at, stored, *lengths, _, first, count), data, start in ranges:
         found = checksum(data[start : start + stored])
-        trusted.append(((at, stored, raw, codec, found, first, count), data, start))
+        trusted.append(((at, stored, *lengths, found, first, count), data, start))
     return _decode_ranges(trusted, offset, bytes_max)

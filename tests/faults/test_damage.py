@@ -197,8 +197,8 @@ def test_a_version_of_the_future_is_refused_by_name(tmp_path: Path) -> None:
     for at in (0, ends[0]):
         length = int.from_bytes(whole[at + 8 : at + 12], "little")
         header = bytearray(whole[at : at + length])
-        header[4] = 2
+        header[4] = 3
         header[12:16] = checksum(bytes(header[16:]), checksum(bytes(header[:12]))).to_bytes(4, "little")
         path.write_bytes(whole[:at] + header + whole[at + length :])
-        with pytest.raises(CorruptLog, match=f"{path.name}.*byte {at}: frame version 2 is not known.* reads version 1"):
+        with pytest.raises(CorruptLog, match=f"{path.name}.*byte {at}: frame version 3 is not known.* reads version 2"):
             LocalLog(directory)

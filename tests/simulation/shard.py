@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from headwater.core.errors import AppendInDoubt, LogUnavailable, Overtaken
 from headwater.core.record import Record, decode_all, encode
-from headwater.kernel import decode_ranges, encode_block, find_ranges
+from headwater.kernel import Packed, decode_ranges, encode_block, find_ranges
 from headwater.log.commit import Committer, Group, Held
 from headwater.log.history import read_header, reader_of
 from headwater.log.manifest import decode_manifest
@@ -97,7 +97,7 @@ class Shard:
             record = encode(Record(payload=b"{}", key="k", event_id=str(self.values), received_time=self.values))
             append = self.history.append(process, PLACE, self.values)
             try:
-                committer.commit(Group(encode_block(committer.next_group, [("t", 0, end, 1, record)])))
+                committer.commit(Group(encode_block(committer.next_group, [Packed([("t", 0, 1, record)])], [[end]])))
                 append.acknowledged(end)
                 end += 1
             except LogUnavailable:

@@ -3,8 +3,10 @@
 
 #![no_main]
 
-use headwater_kernel::block::{self, Batch, Kind, Parsed};
+use headwater_kernel::block::{self, Budget, Directory, Split};
 use headwater_kernel::deduplicate::Deduplicator;
+use headwater_kernel::frame::{self, Kind, Parsed};
+use headwater_kernel::pack::{self, Batch, Packed};
 use headwater_kernel::payload;
 use headwater_kernel::record::{self, RecordRef};
 use headwater_kernel_fuzz::choice::Choices;
@@ -39,13 +41,27 @@ fn check_records(batch: &[u8]) {
     assert_eq!(again, read.iter().map(|(_, record)| *record).collect::<Vec<_>>());
 }
 
+const ALL: Budget = Budget { raw_max: u64::MAX, raw: 0 };
+
 /// Bytes as a segment of the log.
 fn check_log(bytes: &[u8]) {
-    let _ = block::find(bytes, 0, u64::MAX, ("t", 0), 0, u64::MAX);
-    let _ = block::find(bytes, u64::MAX - 64, u64::MAX, ("t", 0), 7, 1);
+    let _ = block::find(bytes, 0, u64::MAX, ("t", 0), 0, ALL);
+    let _ = block::find(bytes, u64::MAX - 64, u64::MAX, ("t", 0), 7, Budget { raw_max: 1, raw: 0 });
     let _ = block::check_block(bytes, u64::MAX - 16);
-    if let Some(at) = block::find_later(bytes, bytes.len() / 2, 1) {
-        assert!(matches!(block::parse_frame(&bytes[at..], 0), Ok(Parsed::Frame(_))));
+    if let Some(at) = frame::find_later(bytes, bytes.len() / 2, 1) {
+        assert!(matches!(frame::parse_frame(&bytes[at..], 0), Ok(Parsed::Frame(_))));
+    }
+}
+
+/// Records of a topic from an offset on, of every partition.
+fn split(frame: &[u8], at: u64, offset: u64) {
+    let Ok(mut split) = Split::new(frame, at, "t") else { return };
+    split.choose(|_| Ok::<_, ()>(Some(offset))).unwrap();
+    let Ok(parts) = split.unpack() else { return };
+    for part in &parts.parts {
+        assert!(part.first_offset >= offset || part.first_offset + u64::from(part.count) > offset);
+        let walked = record::records(parts.records(part)).count();
+        assert!(walked as u32 <= part.count);
     }
 }
 
@@ -53,26 +69,34 @@ fn check_log(bytes: &[u8]) {
 fn check_directory(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     let body_length = if choices.chance(4) { choices.number() as u64 } else { choices.below(4096) as u64 };
-    let content = choices.take(200);
+    let length = choices.below(300);
+    let content = choices.take(length);
     let body = choices.rest();
-    let mut frame = block::encode_frame(1, 3, content, body_length);
+    let mut frame = frame::encode_frame(1, 3, content, body_length);
     let header_length = frame.len();
     frame.extend_from_slice(body);
     let _ = block::check_block(&frame, 11);
-    let mut whole = true;
-    let walked = block::directory(&frame[..header_length], 11, |_, _, range| whole &= range.at >= 11);
-    assert!(walked.is_err() || whole);
-    let Ok(found) = block::find(&frame, 0, frame.len() as u64, ("t", 0), 0, u64::MAX) else { return };
+    split(&frame, 11, 3);
+    split(&frame, u64::MAX - 90, 0);
+    if let Ok(partitions) = Directory::parse(&frame[..header_length], 11).and_then(|directory| directory.partitions()) {
+        assert!(partitions.iter().all(|(_, _, first, count)| first.checked_add(u64::from(*count)).is_some()));
+    }
+    let Ok(found) = block::find(&frame, 0, frame.len() as u64, ("t", 0), 0, ALL) else { return };
     let stored = |range: &block::Range| {
         let start = usize::try_from(range.at).ok()?;
-        frame.get(start..start.checked_add(range.stored as usize)?)
+        frame.get(start..start.checked_add(range.chunk.stored as usize)?)
     };
-    for range in &found.ranges {
-        let Some(bytes) = stored(range) else { continue };
-        // The checksum of a range is forged as well.
-        let range = block::Range { crc: crc_of(bytes), ..*range };
-        if let Ok((records, next)) = block::decode(&[(range, bytes)], range.first_offset, 1 << 20) {
-            assert_eq!(block::count_records(&records).map(u64::from), Ok(next - range.first_offset));
+    for mut range in found.ranges {
+        let Some(bytes) = stored(&range) else { continue };
+        // The checksum of a chunk is forged as well.
+        range.chunk.crc = crc_of(bytes);
+        for bytes_max in [1, 1 << 20] {
+            let Ok(reading) = block::decode(&[(range, bytes)], range.first_offset, bytes_max) else { continue };
+            let mut records = vec![0; reading.length];
+            if reading.fill(&mut records).is_ok() {
+                let count = reading.next - range.first_offset;
+                assert!(block::count_records(&records).map_or(true, |counted| u64::from(counted) == count));
+            }
         }
     }
 }
@@ -115,37 +139,47 @@ fn made(choices: &mut Choices) -> (Vec<u8>, u32) {
 /// What is written as a block is found and read again.
 fn check_block(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
-    let mut made: Vec<(u32, u64, u32, Vec<u8>)> = Vec::new();
+    let mut made: Vec<(u32, Vec<u8>)> = Vec::new();
     let mut next = [u64::MAX - 1000, 5, 0];
-    for _ in 0..choices.below(8) {
-        let partition = choices.below(3);
-        let (data, count) = self::made(&mut choices);
-        made.push((partition as u32, next[partition], count, data));
-        next[partition] += u64::from(count);
+    let (start, mut packed, mut firsts) = (next, Vec::new(), Vec::new());
+    for _ in 0..1 + choices.below(3) {
+        let (mut batches, mut first_offsets) = (Vec::new(), Vec::new());
+        for _ in 0..choices.below(8) {
+            let partition = choices.below(3);
+            let (data, count) = self::made(&mut choices);
+            made.push((partition as u32, data.clone()));
+            batches.push(Batch { topic: "t", partition: partition as u32, count, data });
+            first_offsets.push(next[partition]);
+            next[partition] += u64::from(count);
+        }
+        packed.push(Packed::new(batches).unwrap());
+        firsts.push(first_offsets);
     }
-    let batches: Vec<Batch> = made
-        .iter()
-        .map(|(partition, first_offset, count, data)| Batch {
-            topic: "t",
-            partition: *partition,
-            first_offset: *first_offset,
-            count: *count,
-            data,
-        })
-        .collect();
-    let block = block::encode_block(9, &batches).unwrap();
-    let Ok(Parsed::Frame(frame)) = block::parse_frame(&block, 0) else { panic!("what was written is no frame") };
+    let packed: Vec<_> = packed.iter().collect();
+    let Some(block) = pack::encode_block(9, &packed, &firsts).unwrap() else { return assert_eq!(start, next) };
+    let block = block.parts().collect::<Vec<_>>().concat();
+    let Ok(Parsed::Frame(frame)) = frame::parse_frame(&block, 0) else { panic!("what was written is no frame") };
     assert_eq!((frame.kind, frame.group), (Kind::Block, 9));
     block::check_block(&block, 0).unwrap();
     for partition in 0..3 {
-        let of = || made.iter().filter(|each| each.0 == partition);
-        let expected: Vec<u8> = of().flat_map(|each| each.3.clone()).collect();
-        let Some(first) = of().map(|each| each.1).next() else { continue };
-        let found = block::find(&block, 0, block.len() as u64, ("t", partition), 0, u64::MAX).unwrap();
-        let slice = |range: &block::Range| &block[range.at as usize..range.at as usize + range.stored as usize];
+        let expected: Vec<u8> = made.iter().filter(|each| each.0 == partition).flat_map(|each| each.1.clone()).collect();
+        let (first, end) = (start[partition as usize], next[partition as usize]);
+        let found = block::find(&block, 0, block.len() as u64, ("t", partition), 0, ALL).unwrap();
+        let slice = |range: &block::Range| &block[range.at as usize..range.at as usize + range.chunk.stored as usize];
         let parts: Vec<_> = found.ranges.iter().map(|range| (*range, slice(range))).collect();
-        let (read, end) = block::decode(&parts, first, usize::MAX).unwrap();
-        assert_eq!((&read, end), (&expected, first + of().map(|each| u64::from(each.2)).sum::<u64>()));
+        let reading = block::decode(&parts, first, usize::MAX).unwrap();
+        let mut read = vec![0; reading.length];
+        reading.fill(&mut read).unwrap();
+        assert_eq!((&read, reading.next), (&expected, end));
+    }
+    let mut split = Split::new(&block, 0, "t").unwrap();
+    split.choose(|partition| Ok::<_, ()>(Some(start[partition as usize]))).unwrap();
+    let parts = split.unpack().unwrap();
+    for partition in 0..3 {
+        let of = parts.parts.iter().filter(|part| part.partition == partition);
+        let read: Vec<u8> = of.flat_map(|part| parts.records(part).to_vec()).collect();
+        let expected: Vec<u8> = made.iter().filter(|each| each.0 == partition).flat_map(|each| each.1.clone()).collect();
+        assert_eq!(read, expected);
     }
 }
 

@@ -1,13 +1,16 @@
-//! Python front of `block`: frames and blocks of log segments. Errors are ValueErrors that name the byte, and
+//! Python front of `frame`, `pack` and `block`: frames and blocks of log segments. Errors are ValueErrors that name the byte, and
 //! NotImplementedError for intact bytes of an unknown format.
 
 use pyo3::exceptions::{PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::apart::apart;
-use crate::block::{self, Invalid, Kind, Parsed, Range};
+use crate::block::{self, Budget, Directory, Range, Split};
+use crate::chunk::Chunk;
+use crate::frame::{self, Invalid, Kind, Parsed};
+use crate::pack;
 
 impl From<Invalid> for PyErr {
     fn from(error: Invalid) -> PyErr {
@@ -18,11 +21,39 @@ impl From<Invalid> for PyErr {
     }
 }
 
-type Batch = (PyBackedStr, u32, u64, u32, PyBackedBytes);
-type RangeTuple = (u64, u32, u32, u8, u32, u64, u32);
+/// (position, stored bytes, bytes of records, where they start in the chunk, its raw bytes, codec, checksum, first offset, count)
+type RangeTuple = (u64, u32, u32, u32, u32, u8, u32, u64, u32);
 
 fn range_tuple(r: &Range) -> RangeTuple {
-    (r.at, r.stored, r.raw, r.codec, r.crc, r.first_offset, r.count)
+    (r.at, r.chunk.stored, r.bytes, r.start, r.chunk.raw, r.chunk.codec, r.chunk.crc, r.first_offset, r.count)
+}
+
+fn range_of(&(at, stored, bytes, start, raw, codec, crc, first_offset, count): &RangeTuple) -> Range {
+    Range { at, chunk: Chunk { stored, raw, crc, codec }, start, bytes, first_offset, count }
+}
+
+/// Batches of one caller: see `pack::Packed`.
+#[pyclass(frozen, name = "Packed", module = "headwater.kernel")]
+pub struct PyPacked(pack::Packed<PyBackedStr, PyBackedBytes>);
+
+#[pymethods]
+impl PyPacked {
+    #[new]
+    fn new(py: Python<'_>, batches: Vec<(PyBackedStr, u32, u32, PyBackedBytes)>) -> PyResult<Self> {
+        let batches =
+            batches.into_iter().map(|(topic, partition, count, data)| pack::Batch { topic, partition, count, data }).collect();
+        apart(py, || pack::Packed::new(batches))?.map(PyPacked).map_err(PyValueError::new_err)
+    }
+
+    #[getter]
+    fn records(&self) -> u64 {
+        self.0.records()
+    }
+
+    #[getter]
+    fn raw_bytes(&self) -> u64 {
+        self.0.raw_bytes()
+    }
 }
 
 fn kind_number(kind: Kind) -> u8 {
@@ -46,32 +77,33 @@ fn count_records(py: Python<'_>, data: &[u8]) -> PyResult<u32> {
 
 #[pyfunction]
 fn encode_frame<'py>(py: Python<'py>, kind: u8, group: u64, content: &[u8]) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, &block::encode_frame(kind, group, content, 0))
+    PyBytes::new(py, &frame::encode_frame(kind, group, content, 0))
 }
 
 #[pyfunction]
-fn encode_block<'py>(py: Python<'py>, group: u64, batches: Vec<Batch>) -> PyResult<Bound<'py, PyBytes>> {
-    let encoded = apart(py, || {
-        let batches: Vec<block::Batch<'_>> = batches
-            .iter()
-            .map(|(topic, partition, first_offset, count, data)| block::Batch {
-                topic,
-                partition: *partition,
-                first_offset: *first_offset,
-                count: *count,
-                data,
-            })
-            .collect();
-        block::encode_block(group, &batches)
-    })??;
-    Ok(PyBytes::new(py, &encoded))
+fn encode_block<'py>(
+    py: Python<'py>,
+    group: u64,
+    packed: Vec<Py<PyPacked>>,
+    firsts: Vec<Vec<u64>>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let packed: Vec<_> = packed.iter().map(|each| &each.get().0).collect();
+    let Some(block) = apart(py, || pack::encode_block(group, &packed, &firsts))?? else { return Ok(PyBytes::new(py, b"")) };
+    PyBytes::new_with(py, block.length(), |mut out| {
+        for part in block.parts() {
+            let (start, rest) = out.split_at_mut(part.len());
+            start.copy_from_slice(part);
+            out = rest;
+        }
+        Ok(())
+    })
 }
 
 /// (kind, group, header length, body length, header CRC), or the number of bytes needed where the header is not all there.
 #[pyfunction]
 fn read_frame<'py>(py: Python<'py>, data: &[u8], start: usize, position: u64) -> PyResult<Bound<'py, PyAny>> {
     let rest = data.get(start..).unwrap_or_default();
-    match block::parse_frame(rest, position)? {
+    match frame::parse_frame(rest, position)? {
         Parsed::Short(need) => Ok(need.into_pyobject(py)?.into_any()),
         Parsed::Frame(f) => {
             Ok((kind_number(f.kind), f.group, f.header_length, f.body_length, f.crc).into_pyobject(py)?.into_any())
@@ -80,12 +112,49 @@ fn read_frame<'py>(py: Python<'py>, data: &[u8], start: usize, position: u64) ->
 }
 
 #[pyfunction]
-fn block_directory(header: &[u8], position: u64) -> PyResult<Vec<(String, u32, u64, u32)>> {
-    let mut entries = Vec::new();
-    block::directory(header, position, |topic, partition, range| {
-        entries.push((topic.to_owned(), partition, range.first_offset, range.count));
-    })?;
+fn block_directory<'py>(py: Python<'py>, header: &[u8], position: u64) -> PyResult<Vec<(Bound<'py, PyString>, u32, u64, u32)>> {
+    let partitions = Directory::parse(header, position)?.partitions()?;
+    let mut entries = Vec::with_capacity(partitions.len());
+    let mut last: Option<(&str, Bound<'py, PyString>)> = None;
+    for (topic, partition, first_offset, count) in partitions {
+        let name = match last.take() {
+            Some((same, name)) if same == topic => name,
+            _ => PyString::new(py, topic),
+        };
+        last = Some((topic, name.clone()));
+        entries.push((name, partition, first_offset, count));
+    }
     Ok(entries)
+}
+
+#[pyfunction]
+fn block_times(header: &[u8], position: u64) -> PyResult<(i64, i64, i64, i64)> {
+    let [event_min, event_max, received_min, received_max] = Directory::parse(header, position)?.times();
+    Ok((event_min, event_max, received_min, received_max))
+}
+
+#[pyfunction]
+fn index_at_time(py: Python<'_>, records: &[u8], time_ms: i64) -> PyResult<u32> {
+    Ok(apart(py, || block::index_at_time(records, time_ms))??)
+}
+
+/// (partition, first offset, count, records)
+type Part<'py> = (u32, u64, u32, Bound<'py, PyBytes>);
+
+#[pyfunction]
+fn split_block<'py>(
+    py: Python<'py>,
+    frame: &[u8],
+    position: u64,
+    topic: &str,
+    wanted: &Bound<'py, PyDict>,
+) -> PyResult<Vec<Part<'py>>> {
+    let mut split = apart(py, || Split::new(frame, position, topic))??;
+    split.choose(|partition| wanted.get_item(partition)?.map(|offset| offset.extract()).transpose())?;
+    let parts = apart(py, || split.unpack())??;
+    let made =
+        parts.parts.iter().map(|part| (part.partition, part.first_offset, part.count, PyBytes::new(py, parts.records(part))));
+    Ok(made.collect())
 }
 
 #[pyfunction]
@@ -95,11 +164,11 @@ fn check_block(py: Python<'_>, frame: &[u8], position: u64) -> PyResult<()> {
 
 #[pyfunction]
 fn find_later_frame(py: Python<'_>, data: &[u8], start: usize, group: u64) -> PyResult<Option<usize>> {
-    apart(py, || block::find_later(data, start, group))
+    apart(py, || frame::find_later(data, start, group))
 }
 
 #[pyfunction]
-#[pyo3(signature = (data, position, end, topic, partition, offset, raw_max))]
+#[pyo3(signature = (data, position, end, topic, partition, offset, raw_max, raw=0))]
 #[allow(clippy::too_many_arguments)] // The Python signature: all are plain numbers of one walk.
 fn find_ranges(
     py: Python<'_>,
@@ -110,8 +179,10 @@ fn find_ranges(
     partition: u32,
     offset: u64,
     raw_max: u64,
+    raw: u64,
 ) -> PyResult<(Vec<RangeTuple>, u64, usize)> {
-    let found = apart(py, || block::find(data, position, end, (topic, partition), offset, raw_max))??;
+    let budget = Budget { raw_max, raw };
+    let found = apart(py, || block::find(data, position, end, (topic, partition), offset, budget))??;
     Ok((found.ranges.iter().map(range_tuple).collect(), found.next, found.need))
 }
 
@@ -122,27 +193,30 @@ fn decode_ranges<'py>(
     offset: u64,
     bytes_max: usize,
 ) -> PyResult<(Bound<'py, PyBytes>, u64)> {
-    let (data, next) = apart(py, || {
-        let mut parts = Vec::with_capacity(ranges.len());
-        for ((at, stored, raw, codec, crc, first_offset, count), bytes, start) in &ranges {
-            let Some(slice) = bytes.get(*start..start.saturating_add(*stored as usize)) else {
-                return Err(Invalid { at: *at, reason: "records are cut off".to_owned(), unknown: false });
-            };
-            let (first_offset, raw, codec, crc, count) = (*first_offset, *raw, *codec, *crc, *count);
-            parts.push((Range { at: *at, stored: *stored, raw, codec, crc, first_offset, count }, slice));
-        }
-        block::decode(&parts, offset, bytes_max)
-    })??;
-    Ok((PyBytes::new(py, &data), next))
+    let mut parts = Vec::with_capacity(ranges.len());
+    for (range, bytes, start) in &ranges {
+        let range = range_of(range);
+        let Some(stored) = bytes.get(*start..start.saturating_add(range.chunk.stored as usize)) else {
+            return Err(Invalid { at: range.at, reason: "records are cut off".to_owned(), unknown: false }.into());
+        };
+        parts.push((range, stored));
+    }
+    let reading = apart(py, || block::decode(&parts, offset, bytes_max))??;
+    let records = PyBytes::new_with(py, reading.length, |out| Ok(apart(py, || reading.fill(out))??))?;
+    Ok((records, reading.next))
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyPacked>()?;
     m.add_function(wrap_pyfunction!(checksum, m)?)?;
     m.add_function(wrap_pyfunction!(count_records, m)?)?;
     m.add_function(wrap_pyfunction!(encode_frame, m)?)?;
     m.add_function(wrap_pyfunction!(encode_block, m)?)?;
     m.add_function(wrap_pyfunction!(read_frame, m)?)?;
     m.add_function(wrap_pyfunction!(block_directory, m)?)?;
+    m.add_function(wrap_pyfunction!(block_times, m)?)?;
+    m.add_function(wrap_pyfunction!(index_at_time, m)?)?;
+    m.add_function(wrap_pyfunction!(split_block, m)?)?;
     m.add_function(wrap_pyfunction!(check_block, m)?)?;
     m.add_function(wrap_pyfunction!(find_later_frame, m)?)?;
     m.add_function(wrap_pyfunction!(find_ranges, m)?)?;

@@ -213,7 +213,7 @@ def record_delays(records: bytes, now_ms: int) -> list[tuple[int, int]]:
 # Log segments (`docs/formats/log.md`). All raise ValueError that names the byte where bytes are not what they should
 # be, and NotImplementedError where they are whole, but of a format that this kernel does not know.
 
-_Range = tuple[int, int, int, int, int, int, int]
+_Range = tuple[int, int, int, int, int, int, int, int, int]
 
 def checksum(data: bytes, seed: int = 0) -> int:
     """CRC32C of ``data``, going on from ``seed``."""
@@ -224,8 +224,26 @@ def count_records(data: bytes) -> int:
 def encode_frame(kind: int, group: int, content: bytes) -> bytes:
     """A frame without a body: kind 0 (segment header) or 2 (mark)."""
 
-def encode_block(group: int, batches: list[tuple[str, int, int, int, bytes]]) -> bytes:
-    """A block frame of batches (topic, partition, first offset, count, records); compressed and checksummed by range."""
+@final
+class Packed:
+    """Batches (topic, partition, count, records) of one caller, checked, and compressed as far as they fill chunks by themselves.
+
+    The GIL is released. Raises ValueError that names the batch where one is not whole records of a known version, or not as many.
+    """
+
+    def __new__(cls, batches: list[tuple[str, int, int, bytes]]) -> Packed: ...
+    @property
+    def records(self) -> int:
+        """How many records they hold."""
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of their records."""
+
+def encode_block(group: int, packed: list[Packed], firsts: list[list[int]]) -> bytes:
+    """A block frame of all of them, with the first offset of each batch in the order that `Packed` got it; empty for no record.
+
+    The GIL is released. Raises ValueError where the offsets of a partition have gaps, or there are more than 128 MiB of records.
+    """
 
 def read_frame(data: bytes, start: int, position: int) -> tuple[int, int, int, int, int] | int:
     """(kind, group, header length, body length, header checksum) of the frame at ``data[start:]``, its header checked.
@@ -234,7 +252,13 @@ def read_frame(data: bytes, start: int, position: int) -> tuple[int, int, int, i
     """
 
 def block_directory(header: bytes, position: int) -> list[tuple[str, int, int, int]]:
-    """(topic, partition, first offset, count) of each range of a block, from its header."""
+    """(topic, partition, first offset, count) of each partition in a block, from its header; sorted."""
+
+def block_times(header: bytes, position: int) -> tuple[int, int, int, int]:
+    """Least and greatest event time, least and greatest received time (ms) in a block; least > greatest where no record has one."""
+
+def index_at_time(records: bytes, time_ms: int) -> int:
+    """The index of the first record that was received at ``time_ms`` or later; the number of records where none was."""
 
 def check_pattern(pattern: str, options: str) -> tuple[int | None, int, str]:
     """How many groups a regular expression has; or None, the number of its character from 0, and why it is refused.
@@ -243,22 +267,33 @@ def check_pattern(pattern: str, options: str) -> tuple[int | None, int, str]:
     """
 
 def check_block(frame: bytes, position: int) -> None:
-    """Checks every range of a whole block frame against its checksum."""
+    """Checks the directory of a whole block frame, and every chunk against its checksum."""
 
 def find_later_frame(data: bytes, start: int, group: int) -> int | None:
     """Where in ``data`` from ``start`` on a valid frame of ``group`` or a later one begins."""
 
 def find_ranges(
-    data: bytes, position: int, end: int, topic: str, partition: int, offset: int, raw_max: int
+    data: bytes, position: int, end: int, topic: str, partition: int, offset: int, raw_max: int, raw: int = 0
 ) -> tuple[list[_Range], int, int]:
     """Walks the frames of ``data``, which begin at ``position`` in the file: ranges of a partition from ``offset`` on.
 
-    A range is (position, stored bytes, raw bytes, codec, checksum, first offset, count). Then: where the first frame begins that was
-    not looked at, and how many bytes from there its header needs, or 0. Stops at ``end`` or after ``raw_max`` raw bytes.
+    A range begins with (position and number of the stored bytes that `decode_ranges` needs, bytes of records, …). Then: where the
+    first frame begins that was not looked at, and how many bytes from there its header needs, or 0. Stops at ``end``, and, with
+    ``end`` as the next position, before a range by which there would be more than ``raw_max`` bytes of records with the ``raw``
+    that were found before; the first one is found whatever its size.
     """
 
 def decode_ranges(ranges: list[tuple[_Range, bytes, int]], offset: int, bytes_max: int) -> tuple[bytes, int]:
-    """Checks and unpacks ranges (each with bytes and where in them it starts): the records from ``offset`` on, and the next offset."""
+    """Checks and unpacks ranges (each with bytes and where in them its stored ones start), the GIL released.
+
+    The records from ``offset`` on, at most ``bytes_max`` unless the first alone is larger, and the next offset.
+    """
+
+def split_block(frame: bytes, position: int, topic: str, wanted: dict[int, int]) -> list[tuple[int, int, int, bytes]]:
+    """A whole block, read once for many partitions: ``wanted`` has for each the first offset that is wanted.
+
+    (partition, first offset, count, records), sorted; a partition occurs again where its records do not lie together in the block.
+    """
 
 @final
 class Deduplicator:

@@ -20,7 +20,7 @@ from headwater.log.table import Table, check_shard_name
 from headwater.log.writer import LocalWriter
 
 _WALK_BYTES = 64 * 1024
-_Range = tuple[int, int, int, int, int, int, int]
+_Range = tuple[int, int, int, int, int, int, int, int, int]
 
 
 class LocalLog:
@@ -166,7 +166,7 @@ class LocalLog:
                 window = self.files.pread(fd, max(need, _WALK_BYTES), position)
                 if len(window) < need or not window:
                     raise ValueError(f"byte {position}: the file ends here; it was durable up to byte {end}")
-                ranges, after, need = find_ranges(window, position, end, topic, partition, offset, bytes_max - raw)
+                ranges, after, need = find_ranges(window, position, end, topic, partition, offset, bytes_max, raw)
                 for found in ranges:
                     raw += found[2]
                     parts.append(self._bytes_of(fd, found, window, position))

@@ -10,7 +10,7 @@ from headwater.log.shard_view import Part
 
 _WINDOW_BYTES_MIN = 64 * 1024
 _WINDOW_BYTES_MAX = 1024 * 1024
-_Range = tuple[int, int, int, int, int, int, int]
+_Range = tuple[int, int, int, int, int, int, int, int, int]
 
 
 def read_records(
@@ -28,7 +28,7 @@ def read_records(
             window = site.get(part.number, position, min(max(need, size), end - position))
             if len(window) < need or not window:
                 raise CorruptLog(f"{label}: byte {position}: the segment ends here; it was durable up to byte {end}")
-            ranges, after, need = find_ranges(window, position, end, topic, partition, offset, bytes_max - raw)
+            ranges, after, need = find_ranges(window, position, end, topic, partition, offset, bytes_max, raw)
             for found in ranges:
                 raw += found[2]
                 at, stored = found[0], found[1]

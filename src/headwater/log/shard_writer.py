@@ -7,23 +7,28 @@ from typing import TYPE_CHECKING
 
 from headwater.core.errors import AppendInDoubt, LogError, Overtaken
 from headwater.core.limits import APPEND_GATHER_BYTES_MAX, APPEND_PENDING_BYTES_MAX, OBJECT_FLUSH_BYTES_MAX
-from headwater.kernel import encode_block
+from headwater.kernel import Packed, encode_block
 from headwater.log.commit import Committer, Group
 from headwater.log.interface import AppendGroup, Produced
 from headwater.log.segment import Segment
 from headwater.log.shard_view import ShardView
 from headwater.log.storage import Storage, StorageUnavailable
-from headwater.log.table import check_group
+from headwater.log.table import check_group, pack_group
 
 if TYPE_CHECKING:
     from headwater.log.shared import SharedLog
 
 
+_Placed = dict[tuple[str, int], tuple[int, int]]
+"""The first and the next offset of each partition that gets records."""
+
+
 class _Pending:
     """An append that waits. ``turn`` is released once when it is done, or when its caller has to lead."""
 
-    def __init__(self, group: AppendGroup, size: int) -> None:
+    def __init__(self, group: AppendGroup, packed: Packed, size: int) -> None:
         self.group = group
+        self.packed = packed
         self.size = size
         self.firsts: tuple[int, ...] = ()
         self.error: LogError | None = None
@@ -66,7 +71,8 @@ class SharedWriter:
 
     def append(self, group: AppendGroup) -> tuple[int, ...]:
         """See `ShardWriter`."""
-        pending = _Pending(group, check_group(group))
+        size = check_group(group)
+        pending = _Pending(group, pack_group(group), size)
         with self._guard:
             while self._pending_bytes + pending.size > APPEND_PENDING_BYTES_MAX and self._pending_bytes and not self._closed:
                 self._room.wait()
@@ -142,22 +148,24 @@ class SharedWriter:
 
     def _write(self, gathered: list[_Pending]) -> None:
         with self._turn:
-            batches, produced = self._place(gathered)
-            groups = [pending.group for pending in gathered if not pending.done]
+            placed, produced = self._place(gathered)
+            writing = [pending for pending in gathered if not pending.done]
+            groups = [pending.group for pending in writing]
             commits = tuple(commit for group in groups for commit in group.commits)
             state = tuple(named for group in groups for named in group.state)
-            if not (batches or commits or state or produced):
+            if not (placed or commits or state or produced):
                 return
-            block = encode_block(self._committer.next_group, batches) if batches else b""
+            firsts = [list(pending.firsts) for pending in writing]
+            block = encode_block(self._committer.next_group, [pending.packed for pending in writing], firsts)
             sync = any(self._log.syncs(group) for group in groups)
             position = self._committer.commit(Group(block, commits, state, produced), sync)
             with self._log.lock:
-                self._took_in(position, [(t, p, first, count) for t, p, first, count, _ in batches])
+                self._took_in(position, [(*place, first, end - first) for place, (first, end) in placed.items()])
                 holdings = self._log.owners.of(self.shard)
-                for topic, partition, first, count, _ in batches:
-                    self._log.owners.extend(self.shard, (topic, partition), first + count)
+                for place, (_, end) in placed.items():
+                    self._log.owners.extend(self.shard, place, end)
                 holdings.take(commits, state, produced)
-        self._log.appended(bool(batches))
+        self._log.appended(bool(placed))
 
     def _took_in(self, position: int, directory: list[tuple[str, int, int, int]]) -> None:
         committer = self._committer
@@ -170,10 +178,9 @@ class SharedWriter:
         if len(self._view.sites) != len(committer.members):
             self._view.sites = self._log.in_order(committer.members)
 
-    def _place(self, gathered: list[_Pending]) -> tuple[list[tuple[str, int, int, int, bytes]], tuple[Produced, ...]]:
+    def _place(self, gathered: list[_Pending]) -> tuple[_Placed, tuple[Produced, ...]]:
         """Gives every batch its first offset, and repeated appends those that they got before."""
-        ends: dict[tuple[str, int], int] = {}
-        placed: list[tuple[str, int, int, int, bytes]] = []
+        placed: _Placed = {}
         produced: dict[tuple[str, int], Produced] = {}
         with self._log.lock:
             holdings = self._log.owners.of(self.shard)
@@ -190,7 +197,7 @@ class SharedWriter:
                     # Done, but not yet told: its twin may be in this group, and not be durable.
                     pending.firsts, pending.done = firsts, True
                     continue
-            pending.firsts = _firsts(pending.group, ends, holdings.ends, placed)
+            pending.firsts = _firsts(pending.group, holdings.ends, placed)
             if producer is not None:
                 produced[producer.id, producer.sequence] = Produced(producer.id, producer.sequence, pending.firsts)
         return placed, tuple(produced.values())
@@ -271,20 +278,12 @@ class SharedWriter:
         self._log.released(self)
 
 
-def _firsts(
-    group: AppendGroup,
-    ends: dict[tuple[str, int], int],
-    held: dict[tuple[str, int], int],
-    placed: list[tuple[str, int, int, int, bytes]],
-) -> tuple[int, ...]:
+def _firsts(group: AppendGroup, held: dict[tuple[str, int], int], placed: _Placed) -> tuple[int, ...]:
     firsts = []
     for batch in group.batches:
         place = (batch.topic, batch.partition)
-        first = ends.get(place)
-        if first is None:
-            first = held.get(place, 0)
-        ends[place] = first + batch.count
-        firsts.append(first)
+        first, next_offset = placed.get(place) or (held.get(place, 0),) * 2
+        firsts.append(next_offset)
         if batch.count:
-            placed.append((batch.topic, batch.partition, first, batch.count, batch.data))
+            placed[place] = first, next_offset + batch.count
     return tuple(firsts)

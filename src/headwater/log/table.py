@@ -6,8 +6,8 @@ import re
 
 from headwater.core.errors import LogError
 from headwater.core.limits import APPEND_PENDING_BYTES_MAX
-from headwater.kernel import count_records
-from headwater.log.interface import AppendGroup, Batch, Commit
+from headwater.kernel import Packed
+from headwater.log.interface import AppendGroup, Commit
 
 _SHARD = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _NAME_BYTES_MAX = 1024
@@ -26,7 +26,7 @@ def check_group(group: AppendGroup) -> int:
     """The bytes of a group. Raises LogError where no log could hold it: then the writer is not even asked."""
     size = 0
     for batch in group.batches:
-        _check_batch(batch)
+        _check_place(batch.topic, batch.partition)
         size += len(batch.data)
     for commit in group.commits:
         _check_name("a consumer group", commit.group)
@@ -53,14 +53,12 @@ def _check_place(topic: str, partition: int) -> None:
         raise LogError(f"{topic} cannot have a partition {partition}; valid are 0 to 2^32-1")
 
 
-def _check_batch(batch: Batch) -> None:
-    _check_place(batch.topic, batch.partition)
+def pack_group(group: AppendGroup) -> Packed:
+    """The group's batches, ready for a block. Raises LogError where one is not the records that it says."""
     try:
-        count = count_records(batch.data)
-    except (ValueError, NotImplementedError) as e:
-        raise LogError(f"a batch for {batch.topic}/{batch.partition} is not whole records: {e}") from None
-    if count != batch.count:
-        raise LogError(f"a batch for {batch.topic}/{batch.partition} holds {count} records, not {batch.count}")
+        return Packed([(batch.topic, batch.partition, batch.count, batch.data) for batch in group.batches])
+    except ValueError as e:
+        raise LogError(str(e)) from None
 
 
 class Table:

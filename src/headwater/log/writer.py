@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from headwater.core.errors import LogError, LogUnavailable
 from headwater.core.limits import APPEND_GATHER_BYTES_MAX, APPEND_PENDING_BYTES_MAX, SEGMENT_BYTES_MAX
-from headwater.kernel import encode_block
+from headwater.kernel import Packed, encode_block
 from headwater.log.files import Files, write_all
 from headwater.log.interface import AppendGroup
 from headwater.log.recovery import Shard, segment_path
@@ -23,7 +23,7 @@ from headwater.log.segment import (
     frame_checksum,
     link,
 )
-from headwater.log.table import Table, check_group
+from headwater.log.table import Table, check_group, pack_group
 
 if TYPE_CHECKING:
     from headwater.log.local import LocalLog
@@ -34,10 +34,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class _Pending:
     """An append that waits: ``done`` with either ``firsts`` or ``error``."""
 
-    def __init__(self, group: AppendGroup, size: int) -> None:
+    def __init__(self, group: AppendGroup, packed: Packed, size: int) -> None:
         self.group = group
+        self.packed = packed
         self.size = size
-        self.firsts: tuple[int, ...] = ()
+        self.firsts: list[int] = []
         self.error: LogError | None = None
         self.done = False
 
@@ -61,7 +62,7 @@ class LocalWriter:
     def append(self, group: AppendGroup) -> tuple[int, ...]:
         """See `ShardWriter`."""
         size = check_group(group)
-        pending = _Pending(group, size)
+        pending = _Pending(group, pack_group(group), size)
         with self._turn:
             while self._pending_bytes + size > APPEND_PENDING_BYTES_MAX and self._pending_bytes and not self._closed:
                 self._turn.wait()
@@ -80,7 +81,7 @@ class LocalWriter:
         if pending.error is not None:
             # Each caller gets an error of its own: a traceback grows with every raise.
             raise type(pending.error)(str(pending.error)) from pending.error
-        return pending.firsts
+        return tuple(pending.firsts)
 
     def _lead(self, own: _Pending) -> None:
         """Writes for all who wait until the own append is done; the next of them leads then."""
@@ -115,11 +116,11 @@ class LocalWriter:
     def _write(self, gathered: list[_Pending]) -> None:
         size = sum(pending.size for pending in gathered)
         segment, fd = self._segment_for(size)
-        batches = self._place(gathered)
+        ends = self._place(gathered)
         number = self._shard.next_group
         commits = tuple(commit for pending in gathered for commit in pending.group.commits)
         state = tuple(named for pending in gathered for named in pending.group.state)
-        block = encode_block(number, batches) if batches else b""
+        block = encode_block(number, [pending.packed for pending in gathered], [pending.firsts for pending in gathered])
         chain = link(segment.chain, frame_checksum(block)) if block else segment.chain
         mark = encode_mark(Mark(chain=chain, blocks=1 if block else 0, commits=commits, state=state), number)
         if not (block or commits or state):
@@ -131,31 +132,30 @@ class LocalWriter:
             segment.chain = link(chain, frame_checksum(mark))
             self._shard.next_group = number + 1
             assert segment.index is not None
-            for topic, partition, first, count, _ in batches:
-                self._log.table.extend(topic, partition, first + count)
+            for (topic, partition), (first, end) in ends.items():
+                self._log.table.extend(topic, partition, end)
                 segment.index.add(topic, partition, first, position)
             self._log.table.commit(commits, state)
-        if batches:
+        if ends:
             self._log.notify()
 
-    def _place(self, gathered: list[_Pending]) -> list[tuple[str, int, int, int, bytes]]:
-        """Gives every batch its first offset."""
-        ends: dict[tuple[str, int], int] = {}
-        placed = []
+    def _place(self, gathered: list[_Pending]) -> dict[tuple[str, int], tuple[int, int]]:
+        """Gives every batch its first offset; the first and the next offset of each partition that gets records."""
+        placed: dict[tuple[str, int], tuple[int, int]] = {}
         table: Table = self._log.table
         for pending in gathered:
             firsts = []
             for batch in pending.group.batches:
                 place = (batch.topic, batch.partition)
-                first = ends.get(place)
-                if first is None:
+                if place in placed:
+                    first, next_offset = placed[place]
+                else:
                     with self._log.lock:
-                        first = table.end(*place)
-                ends[place] = first + batch.count
-                firsts.append(first)
+                        first = next_offset = table.end(*place)
+                firsts.append(next_offset)
                 if batch.count:
-                    placed.append((*place, first, batch.count, batch.data))
-            pending.firsts = tuple(firsts)
+                    placed[place] = first, next_offset + batch.count
+            pending.firsts = firsts
         return placed
 
     def _make_durable(self, segment: Segment, fd: int, data: bytes) -> None:

@@ -10,7 +10,7 @@ from headwater.core.errors import LogError
 from headwater.core.record import decode_all
 from headwater.log.holdings import Owners
 from headwater.log.interface import AppendGroup, Fetch, Produced
-from headwater.log.table import check_group, check_shard_name
+from headwater.log.table import check_group, check_shard_name, pack_group
 
 
 class MemoryLog:
@@ -120,6 +120,7 @@ class MemoryWriter:
     def append(self, group: AppendGroup) -> tuple[int, ...]:
         """See `ShardWriter`."""
         check_group(group)
+        pack_group(group)
         firsts: list[int] = []
         with self._log.lock:
             if self._closed:

@@ -175,7 +175,7 @@ def test_a_name_is_bounded(tmp_path: Path) -> None:
 @given(st.binary(max_size=300), st.integers(0, 5), st.booleans())
 def test_no_bytes_make_the_kernel_panic(junk: bytes, start: int, framed: bool) -> None:
     data = encode_frame(1, 0, junk) if framed else junk
-    part = ((0, len(data), len(junk), start % 3, 0, 0, 1), data, start)
+    part = ((0, len(data), len(junk), start, len(junk), start % 3, 0, 0, 1), data, start)
     calls = (
         lambda: read_frame(data, start, 0),
         lambda: block_directory(data, 0),

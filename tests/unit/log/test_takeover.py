@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from headwater.core.errors import AppendInDoubt, CorruptLog, LogUnavailable, Overtaken
-from headwater.kernel import encode_block
+from headwater.kernel import Packed, encode_block
 from headwater.log.commit import Committer, Group, Held
 from headwater.log.history import read_header, reader_of
 from headwater.log.storage import StorageFull, StorageUnavailable
@@ -91,7 +91,7 @@ class Writer:
 
     def append(self, count: int = 1) -> None:
         data = batch("t", self.end, count)
-        block = encode_block(self.committer.next_group, [("t", 0, self.end, count, data.data)])
+        block = encode_block(self.committer.next_group, [Packed([("t", 0, count, data.data)])], [[self.end]])
         self.committer.commit(Group(block))
         self.end += count
 
