@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-import structlog
 import typer
 
+from headwater.cli.ready import log_to_stderr, say_ready, url_of
 from headwater.embedded import Embedded, serve
 from headwater.embedded.server import bind
 
@@ -22,6 +18,9 @@ def up(
         int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Else that of headwater.toml.")
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Else that of headwater.toml.")] = None,
+    site: Annotated[
+        str, typer.Option(metavar="NAME", envvar="HEADWATER_SITE", help="The site of the log to read from first.")
+    ] = "",
     json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON object when ready, and log lines as JSON.")
     ] = False,
@@ -33,41 +32,13 @@ def up(
 
     Exit codes: 0 stopped as asked; 1 could not start: broken files, a port or data directory in use, a damaged log.
     """
-    _log_to_stderr(json)
-    embedded = Embedded(directory)
+    log_to_stderr(json)
+    embedded = Embedded(directory, site=site)
     try:
         listener = bind(host or embedded.settings.host, embedded.settings.port if port is None else port)
     except BaseException:
         embedded.stop(0)
         raise
-    address, taken = listener.getsockname()[:2]
-    url = f"http://[{address}]:{taken}" if ":" in address else f"http://{address}:{taken}"
-
-    def ready() -> None:
-        if json:
-            said = {"url": url, "host": address, "port": taken, "pid": os.getpid(), "snapshot": embedded.snapshot.number}
-            print(msgspec.json.encode(said).decode(), flush=True)
-        else:
-            print(
-                f"Headwater is ready at {url} (write keys: {directory / 'plan'}/*.toml, rows: {embedded.settings.out_dir})",
-                flush=True,
-            )
-
-    serve(embedded, listener, ready)
-
-
-def _log_to_stderr(json: bool) -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+    url = url_of(listener)
+    text = f"Headwater is ready at {url} (write keys: {directory / 'plan'}/*.toml, rows: {embedded.settings.out_dir})"
+    serve(embedded, listener, lambda: say_ready(embedded, json, text, url, listener))

@@ -44,20 +44,25 @@ class Deliverer:
         self._delays = DelayWindow()
         self._syncing = ThreadPoolExecutor(SINK_SYNC_THREADS, thread_name_prefix="sync")
         self._stop = threading.Event()
+        self._drain = True
 
     def run(self) -> None:
-        """Delivers until `stop`, then what is left to deliver by then."""
+        """Delivers until `stop`, then, where it is to drain, what is left to deliver by then."""
         while not self._stop.is_set():
             if not self.deliver():
                 self._topics_log.wait(_IDLE_S)
-        while self.deliver():
+        while self._drain and self.deliver():
             pass
         self._syncing.shutdown()
         for delivery in self._deliveries.values():
             delivery.sink.close()
 
-    def stop(self) -> None:
-        """Asks `run` to end; it may take half a second to notice, and then as long as delivering the rest takes."""
+    def stop(self, drain: bool = True) -> None:
+        """Asks `run` to end; it may take half a second to notice, and then as long as delivering the rest takes.
+
+        Without ``drain`` the rest stays for the next time.
+        """
+        self._drain = drain
         self._stop.set()
 
     def deliver(self) -> bool:

@@ -1,6 +1,6 @@
 """All rooms in one process: what `headwater up` runs."""
 
-from headwater.embedded.process import Embedded
+from headwater.embedded.process import Embedded, Part
 from headwater.embedded.server import serve
 
-__all__ = ["Embedded", "serve"]
+__all__ = ["Embedded", "Part", "serve"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headwater.embedded.process import Embedded
+from headwater.embedded.status import figures
 
 # Name of a count of the kernel → name of the metric, and what it says.
 _RULES = {
@@ -40,7 +41,7 @@ _ETL = {
 
 def metrics(embedded: Embedded) -> str:
     """The text. Counts are from the start of the process, but for those of `etl` and `deliver`: from the first event on."""
-    return render(embedded.collector.figures(), embedded.workers.figures(), embedded.deliverer.figures())
+    return render(*figures(embedded))
 
 
 def render(collect: Mapping[str, Any], etl: Mapping[str, Any], deliver: Mapping[str, Any]) -> str:

@@ -43,7 +43,8 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(embedded: Embedded, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Serves until SIGTERM or SIGINT: then no connection is accepted, requests and records under way are finished.
 
-    A second signal ends the process at once. ``ready`` is called once requests are answered.
+    A second signal ends the process at once. ``ready`` is called once requests are answered. Raises ValueError where the process
+    runs no collector.
     """
     config = uvicorn.Config(
         _app(embedded),
@@ -68,6 +69,8 @@ def serve(embedded: Embedded, listener: socket.socket, ready: Callable[[], None]
 
 def _app(embedded: Embedded) -> Any:
     page = StatusPage(partial(status, embedded), partial(metrics, embedded))
+    if embedded.collector is None:
+        raise ValueError("a process without a collector has nothing to serve")
     collect = embedded.collector.app
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from headwater.console import snapshot_view
 from headwater.core.record import decode_all
 from headwater.embedded.process import Embedded
+from headwater.etl.committed import committed_figures
 from headwater.log.interface import Log
 
 DEAD_LETTERS_SHOWN_MAX = 50
@@ -18,24 +19,37 @@ _TOPIC = "dead_letters"
 _SHOWN = ("reason", "hop", "app", "event", "rule", "column", "detail", "origin", "received_time")
 
 
+def figures(embedded: Embedded) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What came in, what the rules made of it, and where it went, as far as this process knows.
+
+    A collector knows of the workers what they committed, and of sinks nothing.
+    """
+    collect = embedded.collector.figures() if embedded.collector else {}
+    if embedded.workers:
+        etl = embedded.workers.figures()
+    else:
+        etl = committed_figures(embedded.log, embedded.classes, embedded.configuration.snapshot.source)
+    return collect, etl, embedded.deliverer.figures() if embedded.deliverer else {}
+
+
 def status(embedded: Embedded) -> dict[str, Any]:
     """The value of `/status.json`."""
-    collect = embedded.collector.figures()
-    etl = embedded.workers.figures()
-    deliver = embedded.deliverer.figures()
-    refused = embedded.refused.text if embedded.refused else None
+    collect, etl, deliver = figures(embedded)
+    configuration = embedded.configuration
+    refused = configuration.refused.text if configuration.refused else None
     errors = [*etl["errors"], *(f"{name}: {each['error']}" for name, each in deliver.items() if each["error"])]
     collector = embedded.collector
-    errors += [error for error in (refused, collector.link_error, collector.log_error) if error and error not in errors]
+    refusals = (refused, *((collector.link_error, collector.log_error) if collector else ()))
+    errors += [error for error in refusals if error and error not in errors]
     return {
-        "snapshot": snapshot_view(embedded.snapshot, refused, embedded.warnings),
+        "snapshot": snapshot_view(configuration.snapshot, refused, configuration.warnings),
         "collect": collect,
         "etl": etl,
         "deliver": deliver,
         "balances": balances(collect, etl, deliver),
         "dead_letters": latest_dead_letters(embedded.log),
         "errors": errors,
-        "delay_ms": embedded.deliverer.delays(),
+        "delay_ms": embedded.deliverer.delays() if embedded.deliverer else {"p50": None, "p99": None},
     }
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from headwater.core.clock import now_ms
 from headwater.core.errors import RegistryError
 from headwater.core.ids import new_id
+from headwater.core.limits import STORAGE_LEFTOVER_AGE_S_MIN
 from headwater.registry.snapshot import Draft, Snapshot, decode, numbered
 
 _NAME = re.compile(r"(\d{20})\.json")
 
 
 class SnapshotStore:
-    """The snapshots of one data directory. One process publishes; any number may read.
+    """The snapshots of one data directory. Any number of processes may publish and read: the same content has one number.
 
     ``errors`` says which files the last `latest` passed over, and why. Raises RegistryError where the directory cannot be made.
     """
@@ -28,7 +29,11 @@ class SnapshotStore:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             for unfinished in directory.glob(".unfinished-*"):
-                unfinished.unlink()
+                # A young one is another process's, which is about to put it in its place.
+                if now_ms() - unfinished.stat().st_mtime * 1000 > STORAGE_LEFTOVER_AGE_S_MIN * 1000:
+                    unfinished.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass  # It was put in its place in this moment.
         except OSError as error:
             raise RegistryError(f"{directory}: cannot be used for snapshots: {error.strerror}") from None
 
@@ -48,7 +53,10 @@ class SnapshotStore:
                 self._published = snapshot, self._file(number).stat()
                 return snapshot
             except FileExistsError:
-                number += 1
+                # Another process was faster, perhaps with the same content.
+                latest, number = self.latest(), max(self.numbers(), default=number) + 1
+                if latest is not None and latest.hash == content_hash:
+                    return latest
             except OSError as error:
                 raise RegistryError(f"snapshot {number} was not stored in {self.directory}: {error.strerror}") from None
 

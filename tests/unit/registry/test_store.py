@@ -9,7 +9,7 @@ import pytest
 
 from headwater.core.errors import RegistryError
 from headwater.registry import store as store_module
-from headwater.registry.snapshot import App, Draft
+from headwater.registry.snapshot import App, Draft, Snapshot
 from headwater.registry.store import SnapshotStore
 
 
@@ -41,6 +41,28 @@ def test_the_same_content_takes_no_new_number(tmp_path: Path) -> None:
     assert store.publish(draft()) == first
     assert SnapshotStore(tmp_path).publish(draft()) == first
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_two_that_publish_at_once_have_one_number_for_the_same_and_two_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = SnapshotStore(tmp_path), SnapshotStore(tmp_path)
+    create = SnapshotStore._create
+
+    def publish(project: str, meanwhile: str) -> Snapshot:
+        def late(store: SnapshotStore, snapshot: Snapshot) -> None:
+            monkeypatch.setattr(SnapshotStore, "_create", create)
+            second.publish(draft(meanwhile))
+            create(store, snapshot)
+
+        monkeypatch.setattr(SnapshotStore, "_create", late)
+        return first.publish(draft(project))
+
+    same = publish("a", meanwhile="a")
+    assert (same.number, second.latest()) == (1, same)
+    other = publish("b", meanwhile="c")
+    assert (other.number, second.latest()) == (3, other)
+    assert first.numbers() == [1, 2, 3]
 
 
 def test_going_back_takes_a_new_number(tmp_path: Path) -> None:
@@ -154,7 +176,10 @@ s.publish(Draft(project="b", source="app_events"))
 """
     died = subprocess.run([sys.executable, "-c", code, str(tmp_path), step], check=False)
     assert died.returncode == -9
-    assert list(tmp_path.glob(".unfinished-*"))
+    (unfinished,) = tmp_path.glob(".unfinished-*")
+    assert SnapshotStore(tmp_path).errors == ()
+    assert unfinished.exists(), "it may be that of another process that is at work"
+    os.utime(unfinished, (0, 0))
     store = SnapshotStore(tmp_path)
     latest = store.latest()
     assert latest is not None
