@@ -9,7 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from headwater.core.errors import LogError
+from headwater.log.interface import Log
+from headwater.log.shared import LogSettings, open_log
 from headwater.log.storage import Storage, StorageUnavailable
+from headwater.testing.log_conformance import LogConformance
 from headwater.testing.storage_conformance import StorageConformance, refused
 
 pytest.importorskip("hdfs_native", reason="hdfs-native is not installed; `make setup` does")
@@ -43,6 +46,18 @@ class TestHdfsStorage(StorageConformance):
     def open(self) -> Storage:
         self.storages.append(HdfsStorage(self.url, request_s_max=120))
         return self.storages[-1]
+
+
+@pytest.mark.slow
+class TestSharedLogOnHdfs(LogConformance):
+    @pytest.fixture(autouse=True)
+    def _place(self, server: tuple[str, subprocess.Popen[str]]) -> Iterator[None]:
+        self.storage = HdfsStorage(f"{server[0]}/shared-{next(_numbers)}/log", request_s_max=120)
+        yield
+        self.storage.close()
+
+    def open(self) -> Log:
+        return open_log({"hdfs": self.storage}, settings=LogSettings(flush_s=0.005))
 
 
 @pytest.mark.slow
