@@ -7,17 +7,17 @@ next group in the same segment, or a segment that follows. Whoever takes the sha
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
-from headwater.core.errors import CorruptLog
-from headwater.core.limits import MEMBERS_LOOK_S
+from headwater.core.errors import CorruptLog, LogError
 from headwater.log.history import read_header, reader_of
 from headwater.log.ledger import object_name
 from headwater.log.manifest import Manifest, decode_manifest
 from headwater.log.member import MemberSite
 from headwater.log.runtime import Runtime
 from headwater.log.segment import Group, Segment, Torn
-from headwater.log.shard_view import ShardView, from_any
+from headwater.log.shard_view import ShardView
 from headwater.log.storage import ObjectMissing, StorageUnavailable
 from headwater.log.takeover import Sites, ledger_of
 
@@ -48,30 +48,32 @@ class Follower:
     def __init__(self, view: ShardView, sites: Sites, runtime: Runtime, first: str, show: Callable[[Shown], None]) -> None:
         self._view = view
         self._sites = sites
-        self._runtime = runtime
         self._first = first
         self._show = show
         self._ledger = ledger_of(view.name, sites, runtime)
         self._manifest = -1
-        self._looked_s: float | None = None
         self._lists = True
         self._cursor: _Cursor | None = None
 
     def poll(self) -> bool:
         """Shows what is new. True where anything was. Raises StorageUnavailable where no site answers, CorruptLog."""
-        now = self._runtime.now()
-        if self._looked_s is None or now - self._looked_s >= MEMBERS_LOOK_S:
-            self._looked_s, self._lists = now, True
-            self._look_at_members()
+        if not self._view.sites:
+            self.look()
         if not self._view.sites:
             return False
-        shown = from_any(self._view.name, self._view.sites, self._poll)
-        self._lists = False
+        lists, self._lists = self._lists, False
+        try:
+            shown = self._view.from_any(partial(self._poll, lists))
+        except LogError:
+            self._lists = lists
+            raise
         if shown.found:
             self._show(shown)
         return bool(shown.found)
 
-    def _look_at_members(self) -> None:
+    def look(self) -> None:
+        """Looks who is a member now. Waits for sites that are silent; another thread may poll meanwhile."""
+        self._lists = True
         try:
             entries = self._ledger.entries(self._manifest - 1)
             found = [(entry.number, entry.data) for entry in entries if entry.holds]
@@ -87,7 +89,7 @@ class Follower:
             self._view.sites, self._manifest = opened, number
             self._view.starts_at = manifest.starts_at
 
-    def _poll(self, site: MemberSite) -> Shown:
+    def _poll(self, lists: bool, site: MemberSite) -> Shown:
         found: list[Segment | Group] = []
         cursor, anew = self._cursor, False
         if cursor is None:
@@ -95,7 +97,7 @@ class Follower:
             cursor = _open(site, found)
         while cursor is not None:
             cursor = _read_on(site, cursor, found)
-            following = self._following(site, cursor.segment.header.number)
+            following = _following(site, cursor.segment.header.number, lists)
             if following is None:
                 break
             if following.header.previous != cursor.segment.header.number:
@@ -107,19 +109,20 @@ class Follower:
         self._cursor = cursor
         return Shown(found, anew)
 
-    def _following(self, site: MemberSite, number: int) -> Segment | None:
-        """The segment that stands behind the last one, past fences; None where there is none yet."""
-        while True:
-            number += 1
-            found = read_header(site, number)
-            if found is not None and not found.header.fence:
-                return found
-            if found is None:
-                # A site that came back has no fences: there numbers are missing.
-                later = [each for each in site.numbers() if each > number] if self._lists else []
-                if not later:
-                    return None
-                number = later[0] - 1
+
+def _following(site: MemberSite, number: int, lists: bool) -> Segment | None:
+    """The segment that stands behind the last one, past fences; None where there is none yet."""
+    while True:
+        number += 1
+        found = read_header(site, number)
+        if found is not None and not found.header.fence:
+            return found
+        if found is None:
+            # A site that came back has no fences: there numbers are missing.
+            later = [each for each in site.numbers() if each > number] if lists else []
+            if not later:
+                return None
+            number = later[0] - 1
 
 
 def _opens(site: MemberSite) -> bool:

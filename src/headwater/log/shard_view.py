@@ -158,7 +158,7 @@ class ShardView:
         parts: list[Part] = []
         number, end = run.last, run.last_end
         while number is not None and number >= run.number:
-            header, part = self._from_any(lambda site, number=number, end=end: _part(site, number, end))  # type: ignore[misc]
+            header, part = self.from_any(lambda site, number=number, end=end: _part(site, number, end))  # type: ignore[misc]
             parts.append(part)
             number, end = header.previous, header.previous_end
         return parts[::-1]
@@ -170,28 +170,30 @@ class ShardView:
                 raise ObjectMissing(f"{site.name}: {site.place(number)}: there is no such object")
             return segment
 
-        return self._from_any(read)
+        return self.from_any(read)
 
-    def _from_any(self, read: Callable[[MemberSite], T]) -> T:
-        return from_any(self.name, self.sites, read)
+    def from_any(self, read: Callable[[MemberSite], T]) -> T:
+        """What the first site gives that has it whole. Raises what the first one raised where none has.
+
+        A site that does not answer is asked last from then on, until the log puts them in order again.
+        """
+        first: LogError | None = None
+        for site in self.sites:
+            try:
+                return read(site)
+            except StorageUnavailable as e:
+                first = first or e
+                self.sites = (*(other for other in self.sites if other is not site), site)
+            except (CorruptLog, ObjectMissing) as e:
+                first = first or e
+        if isinstance(first, ObjectMissing):
+            raise CorruptLog(f"shard {self.name}: {first}") from first
+        raise first or StorageUnavailable(f"shard {self.name}: no site of it is known")
 
     def _keep(self, known: OrderedDict[int, T], number: int, value: T, most: int) -> None:
         known[number] = value
         while len(known) > most:
             known.popitem(last=False)
-
-
-def from_any(shard: str, sites: Sequence[MemberSite], read: Callable[[MemberSite], T]) -> T:
-    """What the first site gives that has it whole. Raises what the first one raised where none has."""
-    first: LogError | None = None
-    for site in sites:
-        try:
-            return read(site)
-        except (CorruptLog, ObjectMissing, StorageUnavailable) as e:
-            first = first or e
-    if isinstance(first, ObjectMissing):
-        raise CorruptLog(f"shard {shard}: {first}") from first
-    raise first or StorageUnavailable(f"shard {shard}: no site of it is known")
 
 
 def _part(site: MemberSite, number: int, end: int) -> tuple[SegmentHeader, Part]:

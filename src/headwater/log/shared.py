@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -18,10 +19,12 @@ from headwater.core.limits import (
     FOLLOW_WAIT_S_MAX,
     FOLLOW_WAIT_S_MIN,
     IDLE_MARK_S,
+    MEMBERS_LOOK_S,
     OBJECT_FLUSH_S,
     READMIT_LOOK_S,
     SEGMENT_BYTES_MAX,
     SHARDS_LOOK_S,
+    STORAGE_TIMEOUT_S,
 )
 from headwater.core.record import decode_all
 from headwater.log.commit import Committer
@@ -33,7 +36,7 @@ from headwater.log.named_storage import NamedStorage
 from headwater.log.reading import read_records
 from headwater.log.runtime import Runtime, Threads
 from headwater.log.segment import Group, Mark, Segment, SegmentHeader
-from headwater.log.shard_view import ShardView, from_any
+from headwater.log.shard_view import ShardView
 from headwater.log.shard_writer import SharedWriter
 from headwater.log.storage import Storage, StorageUnavailable
 from headwater.log.table import check_shard_name
@@ -79,12 +82,13 @@ class SharedLog:
         self._seen = threading.local()
         self._stop = threading.Event()
         self._shards_looked_s = -SHARDS_LOOK_S
+        self._members_looked_s = runtime.now()
         self._readmit_looked_s = runtime.now()
         self._wrong: dict[str, str] = {}
         self.refresh()
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        if settings.follows:
-            self._thread.start()
+        self._threads = [threading.Thread(target=run, name="log", daemon=True) for run in (self._run, self._run_sites)]
+        for thread in self._threads if settings.follows else ():
+            thread.start()
 
     def writer(self, shard: str) -> SharedWriter:
         """See `Log`."""
@@ -239,10 +243,8 @@ class SharedLog:
             raise CorruptLog(f"shard {owner}: {topic}/{partition} {offset} is in none of its segments")
         part, at = found
         limit = part.end
-        data, next_offset = from_any(
-            view.name,
-            view.sites,
-            lambda site: read_records(site, part, at, limit, topic, partition, offset, max(bytes_max, 1)),
+        data, next_offset = view.from_any(
+            lambda site: read_records(site, part, at, limit, topic, partition, offset, max(bytes_max, 1))
         )
         return Fetch(data=data, first_offset=offset, next_offset=next_offset)
 
@@ -268,22 +270,47 @@ class SharedLog:
                 del self._writers[writer.shard]
 
     def refresh(self) -> bool:
-        """Looks for what other processes appended. True where there was anything."""
+        """Looks for what other processes appended, in every shard, and for new shards. True where there was anything.
+
+        Raises what is wrong with the first shard that cannot be followed, once it has looked at all.
+        """
+        self._look_around()
+        return self._follow()
+
+    def _look_around(self) -> None:
+        """Asks all sites for shards and who is a member of them. Waits for those that are silent."""
         now = self._runtime.now()
+        if now - self._shards_looked_s >= SHARDS_LOOK_S:
+            self._shards_looked_s = now
+            self._look_for_shards()
+        if now - self._members_looked_s >= MEMBERS_LOOK_S:
+            self._members_looked_s = now
+            for follower in list(self._followers.values()):
+                follower.look()
+            for view in list(self._views.values()):
+                view.sites = self.in_order(view.sites)
+
+    def _follow(self) -> bool:
+        any_new = False
+        errors: list[LogError] = []
         with self._opening:
-            if now - self._shards_looked_s >= SHARDS_LOOK_S:
-                self._shards_looked_s = now
-                self._look_for_shards()
-            any_new = False
             for shard, view in list(self._views.items()):
-                if shard in self._writers:
-                    continue
-                follower = self._followers.get(shard)
-                if follower is None:
-                    follower = Follower(view, self.sites, self._runtime, self._first, partial(self._take_in, view))
-                    self._followers[shard] = follower
-                any_new = follower.poll() or any_new
-            return any_new
+                if shard not in self._writers:
+                    try:
+                        any_new = self._follower(shard, view).poll() or any_new
+                        self._wrong.pop(shard, None)
+                    except LogError as e:
+                        errors.append(e)
+                        self._say(shard, str(e))
+        if errors:
+            raise errors[0]
+        return any_new
+
+    def _follower(self, shard: str, view: ShardView) -> Follower:
+        if shard not in self._followers:
+            show = partial(self._take_in, view)
+            self._followers[shard] = Follower(view, self.sites, self._runtime, self._first, show)
+        return self._followers[shard]
 
     def _look_for_shards(self) -> None:
         errors = []
@@ -302,20 +329,36 @@ class SharedLog:
         wait_s = FOLLOW_WAIT_S_MIN
         while not self._stop.wait(wait_s):
             quiet = True
-            try:
-                quiet = not self.refresh()
-                self._wrong.pop("", None)
-            except LogError as e:
-                self._say("", str(e))
+            with suppress(LogError):  # Said already, and tried again.
+                quiet = not self._follow()
             for writer in list(self._writers.values()):
                 quiet = writer.stand_behind() and quiet
-            self._readmit()
             wait_s = min(2 * wait_s, FOLLOW_WAIT_S_MAX) if quiet else min(FOLLOW_WAIT_S_MIN, IDLE_MARK_S)
 
-    def _say(self, what: str, why: str) -> None:
-        if self._wrong.get(what) != why:
-            self._wrong[what] = why
-            _log.error("the log cannot be followed; it will be tried again", error=why)
+    def _run_sites(self) -> None:
+        # Apart from the thread that follows: a silent site must hold up nobody who reads another one.
+        while not self._stop.wait(SHARDS_LOOK_S):
+            try:
+                self._look_around()
+            except LogError as e:
+                self._say("", str(e))
+            else:
+                self._wrong.pop("", None)
+            self._readmit()
+
+    def _say(self, shard: str, why: str) -> None:
+        if self._wrong.get(shard) != why:
+            self._wrong[shard] = why
+            _log.error("a shard of the log cannot be followed; it will be tried again", shard=shard, error=why)
+
+    def alarms(self) -> list[str]:
+        """What is wrong now, for people: sites that are no members of a shard of this process, shards that cannot be read."""
+        writers = list(self._writers.values())
+        names = [storage.name for storage in self.sites.storages]
+        lacking = [(site, [one.shard for one in writers if site not in one.members]) for site in names]
+        left = [f"the sites: {why}" for shard, why in self._wrong.items() if not shard]
+        left += [f"site {site} left {', '.join(shards)}; it comes back once it answers" for site, shards in lacking if shards]
+        return left + [f"shard {shard}: {why}" for shard, why in sorted(self._wrong.items()) if shard]
 
     def _readmit(self) -> None:
         now = self._runtime.now()
@@ -329,7 +372,7 @@ class SharedLog:
                         if writer.readmit(storage):
                             _log.info("a site is back", shard=writer.shard, site=storage.name)
                     except LogError as e:
-                        self._say(f"{writer.shard} {storage.name}", str(e))
+                        _log.error("a site cannot come back", shard=writer.shard, site=storage.name, error=str(e))
 
     def _check_open(self) -> None:
         if self._stop.is_set():
@@ -342,8 +385,9 @@ class SharedLog:
         self._stop.set()
         with self._appended:
             self._appended.notify_all()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(STORAGE_TIMEOUT_S)
         if isinstance(self._runtime, Threads):
             self._runtime.close()
 

@@ -153,10 +153,12 @@ def test_a_site_that_is_silent_for_long_leaves_and_comes_back_with_what_it_misse
         writer.append(AppendGroup(batches=(batch("t", number, 1),)))
     assert 10 <= clock.now() - began < 15
     assert writer.members == ("a", "c")
+    assert log.alarms() == ["site b left s-0; it comes back once it answers"]
     assert not writer.readmit(log.sites.storages[1])
     storages["b"].silent = False
     assert writer.readmit(log.sites.storages[1])
     assert set(writer.members) == {"a", "b", "c"}
+    assert log.alarms() == []
     for number in range(10, 20):
         writer.append(AppendGroup(batches=(batch("t", number, 1),)))
     writer.close()
