@@ -32,12 +32,15 @@ class TestSharedLogOnS3(LogConformance):
     def _places(self, server: str) -> None:
         self.server, self.number = server, next(_numbers)
         for name in (*self.sites, "witness"):
-            request = urllib.request.Request(f"{server}/log-{self.number}-{name}", method="PUT")
+            request = urllib.request.Request(f"{server}/{self._place(name)}", method="PUT")
             with urllib.request.urlopen(request) as answer:
                 assert answer.status == 200
 
+    def _place(self, name: str) -> str:
+        return f"log-{self.number}-{name}"
+
     def _storage(self, name: str) -> ObjectStorage:
-        return ObjectStorage(f"s3://log-{self.number}-{name}/log", {**OPTIONS, "endpoint": self.server})
+        return ObjectStorage(f"s3://{self._place(name)}/log", {**OPTIONS, "endpoint": self.server})
 
     def open(self) -> Log:
         witnesses = {"witness": self._storage("witness")} if len(self.sites) == 2 else {}
