@@ -65,7 +65,7 @@ class Group:
         """Counts up the offset of each unit that it has, by one at a time; leaves now and then."""
         runtime, chance = process.runtime, process.runtime.random
         self.memberships.pop(process.name, None)
-        membership = Membership(GROUP, self.sites, runtime, process.name, TOPICS, "", LEASE_S, SNAPSHOT_ENTRIES)
+        membership = Membership(GROUP, self.sites, runtime, process.name, TOPICS, "", LEASE_S, SNAPSHOT_ENTRIES, 0.0)
         self.memberships[process.name] = membership
         at: dict[Unit, int] = {}
         while not self.is_over:

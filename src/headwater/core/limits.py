@@ -67,6 +67,8 @@ JOURNAL_TIMEOUT_S = 2.0
 JOURNAL_TRIES_MAX = 12
 # A member of a consumer group of which nothing is seen for so long is expelled, and the others share its units.
 GROUP_LEASE_S = 10.0
+# A member looks at its group at most so often.
+GROUP_LOOK_S = 0.5
 # A join that would make a group larger is refused. And the name of a member or its host: a longer one is refused.
 GROUP_MEMBERS_MAX = 1_000
 GROUP_UNITS_MAX = 20_000

@@ -13,6 +13,7 @@ from headwater.core.clock import now_ms
 from headwater.core.errors import LogError, Overtaken
 from headwater.core.limits import (
     GROUP_LEASE_S,
+    GROUP_LOOK_S,
     GROUP_MEMBER_NAME_BYTES_MAX,
     GROUP_MEMBERS_MAX,
     GROUP_UNITS_MAX,
@@ -59,7 +60,7 @@ class Membership:
 
     For one thread at a time, which calls `poll` more often than every quarter of the lease. All calls raise StorageUnavailable
     where no majority of the sites answers (what was under way may hold or come to; call again), and Overtaken once another
-    process has joined under the same name.
+    process has joined under the same name. A poll within ``look_s`` after the last one asks no site.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Membership:
         host: str = "",
         lease_s: float = GROUP_LEASE_S,
         snapshot_entries: int = SNAPSHOT_ENTRIES,
+        look_s: float = GROUP_LOOK_S,
     ) -> None:
         check_name("a consumer group's member", member, GROUP_MEMBER_NAME_BYTES_MAX)
         if host:
@@ -80,6 +82,7 @@ class Membership:
         self._topics = _checked(topics)
         self._host = host
         self._lease_s = lease_s
+        self._look_s = look_s
         self._runtime = runtime
         self._token = int(runtime.random() * 2**53)
         self._journal = _journal(group, sites, runtime, snapshot_entries)
@@ -95,11 +98,13 @@ class Membership:
 
     def poll(self) -> Assignment:
         """Does what is due (joins, tells that it lives, expels who does not), and says what to work on."""
-        self._journal.perform(self._due)
-        for name, entry in self._watch():
-            self._journal.perform(lambda state, name=name, entry=entry: self._expulsion(state, name, entry))  # type: ignore[misc]
-        state, member = self._state_and_member()
-        if member is None:
+        now = self._runtime.now()
+        if now - self._looked_s >= self._look_s or self._mine(self._journal.state) is None:
+            self._journal.perform(self._due)
+            for name, entry in self._watch(now):
+                self._journal.perform(lambda state, name=name, entry=entry: self._expulsion(state, name, entry))  # type: ignore[misc]
+        state = self._journal.state
+        if self._mine(state) is None:
             # Expelled in this very moment; the next poll joins anew.
             return Assignment(state.generation, {}, (), tuple(self._told))
         mine = {unit: holding.since for unit, holding in state.holdings() if self._keeps(holding)}
@@ -194,18 +199,15 @@ class Membership:
             )
         return None
 
-    def _state_and_member(self) -> tuple[GroupState, Member | None]:
-        return self._journal.state, self._mine(self._journal.state)
-
     def _keeps(self, holding: Holding) -> bool:
         return holding.owner == self._name and not holding.going
 
     def _is_to_release(self, unit: Unit, holding: Holding) -> bool:
         return holding.owner == self._name and holding.going and self._told.get(unit) != holding.since
 
-    def _watch(self) -> list[tuple[str, int]]:
+    def _watch(self, now: float) -> list[tuple[str, int]]:
         """The members of which nothing was seen for their lease, and their last entries."""
-        now, members = self._runtime.now(), self._journal.state.members
+        members = self._journal.state.members
         elapsed, self._looked_s = now - self._looked_s, now
         silent = []
         seen = {}

@@ -39,7 +39,10 @@ def object_name(directory: str, number: int) -> str:
 
 def numbers_in(storage: Storage, directory: str, after: int = -1) -> list[int]:
     """The numbers greater than ``after`` that a directory of a site holds, sorted. Raises StorageUnavailable."""
-    names = storage.list(directory, f"{after:020}" if after >= 0 else "")
+    return _numbers(storage.list(directory, f"{after:020}" if after >= 0 else ""))
+
+
+def _numbers(names: Sequence[str]) -> list[int]:
     return [int(name) for name in names if len(name) == 20 and name.isdigit()]
 
 
@@ -122,7 +125,10 @@ class Ledger:
         return True
 
     def _check_voter(self, site: Storage) -> None:
-        if not self._is_voter(site):
+        self._check_is(site, self._is_voter(site))
+
+    def _check_is(self, site: Storage, voter: bool) -> None:
+        if not voter:
             self.forgetful = True
             raise StorageUnavailable(f"{site.name}: {self._directory}: it was erased, and has no vote")
 
@@ -203,8 +209,10 @@ class Ledger:
         return found
 
     def _numbers(self, site: Storage, after: int) -> list[int]:
-        self._check_voter(site)
-        return numbers_in(site, self._directory, after)
+        names = site.list(self._directory, f"{after:020}" if after >= 0 else "")
+        # It sorts behind all numbers.
+        self._check_is(site, "voter" in names)
+        return _numbers(names)
 
     def _vote(self, site: Storage, number: int, data: bytes) -> bytes:
         """What the site keeps under the number, once it was offered these bytes."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
 from headwater.core import limits
@@ -9,6 +15,8 @@ from headwater.core.errors import LogError, Overtaken, StaleGeneration, StorageU
 from headwater.log import groups
 from headwater.log.assignment import Unit
 from headwater.log.groups import Assignment, Membership, committed, group_names, read_group
+from headwater.log.runtime import Threads
+from headwater.log.stores.folder import FolderStorage
 from headwater.log.takeover import Sites
 from tests.unit.log.places import Clock, Place
 
@@ -25,7 +33,7 @@ class World:
 
     def join(self, name: str, topics: dict[str, int] | None = None, group: str = GROUP) -> Membership:
         return Membership(
-            group, self.sites, self.clock, name, {"class": 6} if topics is None else topics, f"host of {name}", 10.0
+            group, self.sites, self.clock, name, {"class": 6} if topics is None else topics, f"host of {name}", 10.0, look_s=0.0
         )
 
     def settle(self, *members: Membership) -> list[Assignment]:
@@ -249,6 +257,67 @@ def test_a_group_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> No
         world.join("other").poll()
     with pytest.raises(LogError, match="it would share 7 partitions; at most 6 are possible"):
         one.offer({"class": 6, "orders": 1})
+
+
+def test_a_poll_at_once_after_another_asks_no_site(world: World) -> None:
+    asked: list[str] = []
+    one = Membership(GROUP, world.sites, world.clock, "one", {"class": 2})
+    one.poll()
+    for place in world.places:
+        place.before = lambda operation, name: bool(asked.append(operation))
+    assert len(one.poll().units) == 2
+    assert asked == []
+    world.clock.sleep(1)
+    one.poll()
+    assert asked == ["list"] * 3, "where nothing is due it only looks whether there is anything new"
+
+
+def share(directory: Path, name: str, done: threading.Event, shares: dict[str, Assignment]) -> None:
+    """A process, as a thread with a runtime and storages of its own. It dies when it is done: it does not leave."""
+    runtime = Threads()
+    sites = Sites(tuple(FolderStorage(directory / site) for site in "abc"))
+    member = Membership(GROUP, sites, runtime, name, {"class": 12}, lease_s=2.0, look_s=0.02)
+    while not done.wait(0.02):
+        with suppress(StorageUnavailable):
+            assignment = member.poll()
+            if assignment.removed:
+                member.release(assignment.removed)
+            if assignment.units:
+                member.commit(dict.fromkeys(assignment.units, len(name)))
+            shares[name] = assignment
+    del shares[name]
+    runtime.close()
+
+
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("not within 30 s")
+
+
+def test_members_in_threads_share_folders(tmp_path: Path) -> None:
+    names = ["one", "two", "three", "four"]
+    done = {name: threading.Event() for name in names}
+    shares: dict[str, Assignment] = {}
+    threads = [threading.Thread(target=share, args=(tmp_path, name, done[name], shares)) for name in names]
+
+    def are_shared(among: int) -> bool:
+        units = [unit for assignment in list(shares.values()) for unit in assignment.units]
+        return len(shares) == among and len(units) == len(set(units)) == 12 and all(a.units for a in list(shares.values()))
+
+    try:
+        for thread in threads:
+            thread.start()
+        until(lambda: are_shared(4))
+        done["two"].set()
+        until(lambda: are_shared(3))
+    finally:
+        for each in done.values():
+            each.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.parametrize(("member", "topics"), [("", {}), ("x" * 201, {}), ("one", {"": 1}), ("one", {"orders": -1})])
