@@ -72,16 +72,6 @@ def _believe_own_proposal(self: Any, change: Any) -> bool:
     return True
 
 
-def _trim_at_once(self: Any, change: Any) -> bool:
-    number = self.position + 1
-    if self._is_snapshot(number):
-        self._ledger.trim(number, self._shape.encode(self.state, number))
-    return bool(propose(self, change))
-
-
-propose = journal.Journal._propose
-
-
 def _vote_again(self: Any, site: Any, number: int, data: bytes) -> bytes:
     """Whoever asks is told what he wants to hear."""
     self._check_voter(site)
@@ -93,7 +83,6 @@ MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "a unit is given to another before it is released": lambda patch: patch.setattr(group_state, "rebalance", _give_at_once),
     "a commit of who has lost the unit counts": _refuse_nobody,
     "who proposes does not look behind": lambda patch: patch.setattr(journal.Journal, "_propose", _believe_own_proposal),
-    "entries are removed before the snapshot holds": lambda patch: patch.setattr(journal.Journal, "_propose", _trim_at_once),
     "a vote is not what the site keeps": lambda patch: patch.setattr(ledger.Ledger, "_vote", _vote_again),
 }
 
