@@ -90,7 +90,7 @@ def assert_splits(block: bytes, expected: dict[tuple[str, int], list[bytes]]) ->
     """`split_block` gives of each partition from its second record on."""
     for topic in ("a", "b", "é", "none"):
         found: dict[int, list[bytes]] = {}
-        wanted = {partition: 1 for partition in range(7)}
+        wanted = dict.fromkeys(range(7), 1)
         for partition, first, count, data in split_block(block, BASE, topic, wanted):
             assert first == wanted[partition]
             assert count > 0
