@@ -52,8 +52,8 @@ class Process:
     """A running command of the project."""
 
     def __init__(self, directory: Path, command: str, *options: str, before: str = "") -> None:
-        self.errors = directory.parent / f"{command}-{'-'.join(options).strip('-') or 'only'}.log"
-        with self.errors.open("ab") as stderr:
+        self.errors = directory.parent / f"{command}-{len(list(directory.parent.glob('*.log')))}.log"
+        with self.errors.open("wb") as stderr:
             self.process = subprocess.Popen(
                 (sys.executable, "-c", before + MAIN, command, str(directory), "--json", *options),
                 stdout=subprocess.PIPE,
@@ -227,6 +227,28 @@ def test_processes_die_come_and_go_and_every_event_comes_out_once(project: Path,
     for process in (*collectors, workers[2], deliverer):
         assert process.stop() == 0
         assert "Traceback" not in process.errors.read_text()
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_paused_does_nothing_twice(project: Path, start: Callable[..., Process]) -> None:
+    collector = start("collect", "--port", "0")
+    paused, other = start("worker"), start("worker")
+    start("deliver")
+    clients = Clients(key_of(project), lambda: [collector_url(collector)])
+    clients.start()
+    try:
+        for _ in range(3):
+            grows(project, clients)
+            paused.process.send_signal(signal.SIGSTOP)
+            reported = set(clients.acknowledged)
+            until(lambda known=reported: known <= rows(project).keys(), "the take-over of its classes")
+            paused.process.send_signal(signal.SIGCONT)
+            grows(project, clients)
+    finally:
+        clients.stop()
+    check_once(project, clients)
+    assert [paused.stop(), other.stop()] == [0, 0]
+    assert "classes given up" in paused.errors.read_text()
 
 
 def test_a_collector_that_divides_by_chance_is_caught(project: Path, start: Callable[..., Process]) -> None:

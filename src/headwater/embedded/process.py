@@ -20,12 +20,12 @@ from headwater.core.errors import ProjectError
 from headwater.deliver import Deliverer, ProtobufSink
 from headwater.embedded.configuration import Configuration
 from headwater.embedded.data_lock import DataLock
-from headwater.embedded.project_log import fix_key_classes, key_classes, number_of, open_log
+from headwater.embedded.project_log import fix_key_classes, number_of, open_log
 from headwater.embedded.shares import Shares
 from headwater.etl.figures import sources
 from headwater.etl.workers import Workers
 from headwater.registry.log_settings import local
-from headwater.registry.project import Settings, load
+from headwater.registry.project import SETTINGS_FILE, Settings, load
 from headwater.registry.snapshot import Snapshot
 
 WATCH_INTERVAL_S = 0.5
@@ -55,13 +55,10 @@ class Embedded:
         if not _NAME.fullmatch(self.name):
             valid = "valid are at most 100 of A-Z a-z 0-9 _ . -, a letter or digit first"
             raise ProjectError(f"a process cannot be named {self.name!r}; {valid}")
-        self.settings, is_read = _settings(directory, site)
+        self.settings = _settings(directory, site)
         self._locks = _locks(part, self.name, self.settings.data_dir)
         self.configuration = Configuration(directory, self.settings.data_dir)
         self.log = open_log(self.settings.log, self.name)
-        if not is_read:
-            log = msgspec.structs.replace(self.settings.log, key_classes=key_classes(self.log) or 1)
-            self.settings = msgspec.structs.replace(self.settings, log=log)
         self.classes = self.settings.log.key_classes
         fix_key_classes(self.log, self.classes)
         self.workers: Workers | None = None
@@ -167,20 +164,26 @@ def _locks(part: Part, name: str, data_dir: Path) -> list[DataLock]:
     return locks
 
 
-def _settings(directory: Path, site: str) -> tuple[Settings, bool]:
+def _settings(directory: Path, site: str) -> Settings:
     """Those of headwater.toml; where it is broken, the usual ones, so that the last good snapshot can still be found and run.
 
-    And whether the file was read.
+    But not where it speaks of a log, which may lie elsewhere: events must not go into another one.
     """
     try:
         settings = load(directory).settings
     except ProjectError:
         data_dir = directory / "data"
-        if not (data_dir / "snapshots").is_dir() or not (data_dir / "log").is_dir():
+        if not (data_dir / "snapshots").is_dir() or _names_a_log(directory / SETTINGS_FILE):
             raise
-        usual = Settings(directory.name, "file-led", "", "127.0.0.1", 8080, data_dir, directory / "out", local(data_dir))
-        return usual, False
+        return Settings(directory.name, "file-led", "", "127.0.0.1", 8080, data_dir, directory / "out", local(data_dir))
     if site and site not in settings.log.sites:
         raise ProjectError(f"the log has no site {site!r}; valid are {', '.join(settings.log.sites)}")
     log = msgspec.structs.replace(settings.log, site=site or settings.log.site)
-    return msgspec.structs.replace(settings, log=log), True
+    return msgspec.structs.replace(settings, log=log)
+
+
+def _names_a_log(file: Path) -> bool:
+    try:
+        return re.search(rb"(?m)^\s*\[?\s*[\"']?log\b", file.read_bytes()) is not None
+    except OSError:
+        return False

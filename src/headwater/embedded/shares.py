@@ -13,7 +13,7 @@ from headwater.log.groups import Membership
 from headwater.log.runtime import Threads
 from headwater.log.shared import SharedLog
 
-LOOK_S = 0.5
+LOOK_S = 1.0
 _TOPIC = "class"
 _log = structlog.get_logger()
 

@@ -109,11 +109,13 @@ class ClassWorker:
 
     def _read(self, topic: str, partition: int) -> _Work | None:
         offset = self._topics_log.committed(GROUP, topic, partition)
+        if offset >= self._topics_log.end_offset(topic, partition):
+            return None  # Behind it where another process, which saw more of the log, had the class before.
         fetch = self._topics_log.read(topic, partition, offset, self._fetch_bytes)
-        if not fetch.data:
-            return None
         if self._deduplicator is None:
             self._deduplicator = restore(self._topics_log, self.number, self._classes)
+        if not fetch.data or self._deduplicator is None:
+            return None
         unique = self._deduplicator.run(fetch.data, topic, partition, fetch.first_offset)
         read = fetch.next_offset - fetch.first_offset
         return _Work(topic, partition, fetch.next_offset, read, unique.duplicates, unique.records, self._deduplicator.state())
@@ -167,4 +169,4 @@ class ClassWorker:
 def lag(log: Log, topics: tuple[str, ...], number: int, classes: int) -> int:
     """Records of a class that are logged and not done."""
     places = ((topic, partition) for topic in topics for partition in log.partitions(topic) if partition % classes == number)
-    return sum(log.end_offset(*place) - log.committed(GROUP, *place) for place in places)
+    return sum(max(log.end_offset(*place) - log.committed(GROUP, *place), 0) for place in places)

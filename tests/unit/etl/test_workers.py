@@ -169,6 +169,41 @@ def test_a_class_moves_with_its_window_and_its_figures(stream: ModuleType, log: 
     assert (both["read"], both["unique"], both["duplicates"]) == (400, 300, 100)
 
 
+class Behind:
+    """A log as a process sees it that has not read all of the others' shards yet."""
+
+    def __init__(self, log: TakeOverLog, source: str) -> None:
+        self._log, self._source = log, source
+        self.end: int | None = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        end = self._log.end_offset(topic, partition)
+        return end if self.end is None or topic != self._source else min(end, self.end)
+
+
+@pytest.mark.parametrize("seen", [0, 5])
+def test_who_takes_a_class_waits_until_it_sees_what_was_read_before(
+    stream: ModuleType, log: TakeOverLog, collectors: Collectors, seen: int
+) -> None:
+    first = make(log, stream, 0, 1, 2, 3)
+    collectors.report(0, clicks(stream, 0, 200))
+    work_off(first)
+    first.revoke(range(CLASSES))
+    view: Any = Behind(log, stream.SOURCE)
+    view.end = seen
+    second = make(view, stream, *range(CLASSES))
+    assert not second.work()
+    assert (second.figures()["lag"], second.figures()["unique"]) == (0, 200)
+    collectors.report(1, clicks(stream, 100, 300))
+    assert not second.work(), "nothing is done without the window"
+    view.end = None
+    work_off(second)
+    assert clicked(stream, log) == once(0, 300)
+
+
 def test_whose_shard_was_taken_rests_until_the_class_is_assigned_again(
     stream: ModuleType, log: TakeOverLog, collectors: Collectors
 ) -> None:
