@@ -15,8 +15,9 @@ import uvicorn
 
 from headwater.collect import Collector, server
 from headwater.core.clock import monotonic_s
-from headwater.core.errors import LogUnavailable
-from headwater.core.record import decode_all
+from headwater.core.errors import AppendInDoubt, LogUnavailable, Overtaken
+from headwater.core.record import decode_all, encode
+from headwater.kernel import split_by_class
 from headwater.log.local import LocalLog
 from headwater.registry.snapshot import App, Draft, numbered, write_key_hash
 from headwater.rules import PhysicalRule
@@ -102,6 +103,7 @@ class FailingLog(MemoryLog):
     """A log whose appends fail while `full` is set."""
 
     full = False
+    error = LogUnavailable("no space left on device")
 
     def writer(self, shard):
         writer = super().writer(shard)
@@ -109,7 +111,7 @@ class FailingLog(MemoryLog):
 
         def fail_or_append(group):
             if self.full:
-                raise LogUnavailable("no space left on device")
+                raise self.error
             return append(group)
 
         writer.append = fail_or_append
@@ -117,8 +119,8 @@ class FailingLog(MemoryLog):
 
 
 @contextlib.contextmanager
-def serving(log):
-    collector = Collector(log, lambda: SNAPSHOT)
+def serving(log, **options):
+    collector = Collector(log, lambda: SNAPSHOT, **options)
     uvicorn_server = uvicorn.Server(uvicorn.Config(collector.app, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=uvicorn_server.run, daemon=True)
     thread.start()
@@ -151,6 +153,38 @@ def test_what_is_refused_is_not_received():
         assert figures["refused"] == {"log_unavailable": 3}
     assert log.end_offset("app_events", 0) == 2
     assert log.end_offset("dead_letters", 0) == 0
+
+
+@pytest.mark.parametrize("error", [AppendInDoubt, Overtaken])
+def test_what_may_be_stored_is_to_be_sent_again_and_the_shard_is_opened_anew(error):
+    log = FailingLog()
+    log.error = error("somebody else writes here")
+    with serving(log) as (collector, url):
+        log.full = True
+        answer = post(url, "a")
+        assert (answer.status_code, answer.headers["Retry-After"], answer.json()["error"]["code"]) == (503, "1", "log_in_doubt")
+        assert "a repeated event id counts once" in answer.text
+        assert "collect-0" not in log.writers
+        log.full = False
+        assert post(url, "a").status_code == 200
+        assert (collector.log_error, collector.figures()["received"]) == (None, 1)
+
+
+def test_key_classes_have_partitions_of_their_own():
+    log = MemoryLog()
+    with serving(log, number=3, classes=4) as (_, url):
+        for name in "abcdefghij":
+            assert post(url, name).status_code == 200
+        assert requests.post(url + "/v1/events", data=b"nonsense", auth=(KEY, ""), timeout=10).status_code == 400
+    assert log.partitions("dead_letters") == (6,)
+    found = {}
+    for partition in log.partitions("app_events"):
+        assert 12 <= partition < 16
+        for record in decode_all(log.read("app_events", partition, 0, 1 << 20).data):
+            assert split_by_class(encode(record), 4)[0][0] == partition - 12
+            found[record.event_id] = partition
+    assert sorted(found) == list("abcdefghij")
+    assert len(set(found.values())) > 1
 
 
 def test_too_many_requests_at_once(monkeypatch):
