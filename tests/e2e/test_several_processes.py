@@ -303,6 +303,10 @@ def test_up_and_separate_processes_exclude_each_other_where_they_would_take_from
     deliverer = start("deliver")
     assert "in use by `headwater worker` or `headwater deliver`" in refused("up", "--port", "0")
     assert f"in use by another `headwater deliver` (process {deliverer.process.pid})" in refused("deliver")
+    first, second = start("worker", "--name", "v"), start("worker", "--name", "v")
+    assert first.process.wait(20) == 1
+    assert "another worker runs under the name 'v'; choose one with --name" in first.errors.read_text()
+    assert second.stop() == 0
     settings = project / "headwater.toml"
     settings.write_text(settings.read_text().replace("key_classes = 8", "key_classes = 4"))
     assert "key_classes of [log] is 4, but this log was begun with 8" in refused("worker")

@@ -17,7 +17,8 @@ from headwater.core.errors import LinkError, LogUnavailable
 from headwater.etl import worker as worker_module
 from headwater.etl.workers import Workers
 from headwater.log.interface import AppendGroup
-from headwater.log.local import LocalLog
+from headwater.log.shared import open_log
+from headwater.log.stores.folder import FolderStorage
 from headwater.rules import PhysicalRule
 from headwater.testing.memory_log import MemoryLog, MemoryWriter
 
@@ -330,7 +331,7 @@ def test_one_event_whose_outputs_are_too_large_is_a_dead_letter_and_holds_nobody
 def test_figures_and_offsets_survive_a_restart_of_a_log_on_disk(stream: ModuleType, tmp_path: Path) -> None:
     figures = None
     for start in range(0, 300, 100):
-        log = LocalLog(tmp_path / "log")
+        log = open_log({"local": FolderStorage(tmp_path / "log")})
         source = stream.Source(log)
         worker = stream.one_worker(log, stream.make_snapshot())
         if figures is not None:
@@ -344,7 +345,7 @@ def test_figures_and_offsets_survive_a_restart_of_a_log_on_disk(stream: ModuleTy
         log.close()
     assert figures is not None
     assert (figures["read"], figures["unique"], figures["duplicates"]) == (336, 314, 22)
-    log = LocalLog(tmp_path / "log")
+    log = open_log({"local": FolderStorage(tmp_path / "log")})
     ids = [row["id"] for row in rows(stream, log, "clicks") if "text" not in row]
     assert ids == [f"c{number}" for number in range(310)]
     log.close()
