@@ -46,6 +46,13 @@ def wrong(self, work):
 worker.ClassWorker._finish = wrong
 """
 BATCH = 20
+THREE_SITES = """
+site = "b"
+[log.sites]
+a = "site-a"
+b = "site-b"
+c = "site-c"
+"""
 
 
 class Process:
@@ -195,7 +202,12 @@ def collector_url(process: Process) -> str:
     return url
 
 
-def test_processes_die_come_and_go_and_every_event_comes_out_once(project: Path, start: Callable[..., Process]) -> None:
+@pytest.mark.parametrize("sites", ["", pytest.param(THREE_SITES, marks=pytest.mark.slow)], ids=["one site", "three sites"])
+def test_processes_die_come_and_go_and_every_event_comes_out_once(
+    project: Path, start: Callable[..., Process], sites: str
+) -> None:
+    with (project / "headwater.toml").open("a") as settings:
+        settings.write(sites)
     collectors = [start("collect", "--name", name, "--port", "0") for name in ("a", "b")]
     workers = [start("worker", "--name", name) for name in ("v", "w")]
     deliverer = start("deliver")
