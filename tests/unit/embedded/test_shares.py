@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headwater.core import clock
 from headwater.core.errors import ProjectError
 from headwater.embedded.project_log import fix_key_classes, key_classes, number_of, open_log
 from headwater.embedded.shares import Shares
@@ -45,23 +47,24 @@ def member(log: SharedLog, name: str) -> tuple[Shares, Any]:
     return Shares(log, recorder, name, CLASSES), recorder
 
 
-def settle(*members: Shares) -> None:
-    for _ in range(6):
+def settle(condition: Callable[[], bool], *members: Shares) -> None:
+    end = clock.monotonic_s() + 20
+    while not condition():
+        assert clock.monotonic_s() < end, "the classes never moved"
         for one in members:
             one.look()
+        time.sleep(0.05)
 
 
 def test_classes_move_as_workers_come_and_go(logs: list[SharedLog]) -> None:
     (first, a), (second, b) = member(logs[0], "a"), member(logs[1], "b")
     first.look()
     assert a.owned == frozenset(range(CLASSES))
-    settle(first, second)
-    assert (len(a.owned), len(b.owned), len(a.owned | b.owned)) == (4, 4, CLASSES)
-    kept = b.owned
+    settle(lambda: len(a.owned) == len(b.owned) == 4, first, second)
+    assert len(a.owned | b.owned) == CLASSES
     a.revoke(a.owned)
     first.leave()
-    settle(second)
-    assert kept <= b.owned == frozenset(range(CLASSES))
+    settle(lambda: b.owned == frozenset(range(CLASSES)), second)
     second.leave()
 
 
