@@ -6,9 +6,16 @@ consumer offsets, and is there whole or not at all. That is how outputs and the 
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+
+from headwater.core.limits import GROUP_LEASE_S
+
+if TYPE_CHECKING:
+    from headwater.log.groups import Membership
+    from headwater.log.topics import TopicSettings
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -90,6 +97,21 @@ class Log(Protocol):
 
         Raises LogError where this log has a writer of it already, LogUnavailable, CorruptLog.
         """
+        ...
+
+    def create_topic(self, topic: str, settings: TopicSettings) -> TopicSettings:
+        """Settles partitions, retention and durability of a topic; one that nobody creates comes into being with the defaults.
+
+        Raises LogError where it exists with other settings, LogUnavailable.
+        """
+        ...
+
+    def topic(self, topic: str) -> TopicSettings:
+        """The settings of a topic, or the defaults, as they were within the last few seconds."""
+        ...
+
+    def join(self, group: str, member: str, topics: Mapping[str, int], lease_s: float = GROUP_LEASE_S) -> Membership:
+        """Takes part in a consumer group under a name that no other process has: see `Membership`. Nothing is asked yet."""
         ...
 
     def partitions(self, topic: str) -> tuple[int, ...]:

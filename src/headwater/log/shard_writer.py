@@ -57,6 +57,7 @@ class SharedWriter:
         self._turn = threading.Lock()
         self._seen_group = -1
         self._stands_behind = -1
+        self._sync_due_s: float | None = None
         self.dead: LogError | None = None
 
     @property
@@ -157,8 +158,9 @@ class SharedWriter:
                 return
             firsts = [list(pending.firsts) for pending in writing]
             block = encode_block(self._committer.next_group, [pending.packed for pending in writing], firsts)
-            sync = any(self._log.syncs(group) for group in groups)
-            position = self._committer.commit(Group(block, commits, state, produced), sync)
+            within_s = [self._log.sync_within_s(group) for group in groups]
+            position = self._committer.commit(Group(block, commits, state, produced), sync=0.0 in within_s)
+            self._sync_due(within_s)
             with self._log.lock:
                 self._took_in(position, [(*place, first, end - first) for place, (first, end) in placed.items()])
                 holdings = self._log.owners.of(self.shard)
@@ -231,11 +233,23 @@ class SharedWriter:
         with self._guard:
             self.dead = error
 
-    def sync(self) -> None:
-        """Makes durable what topics of mode `interval` wrote."""
+    def _sync_due(self, within_s: list[float | None]) -> None:
+        if 0.0 in within_s or not self._committer.unsynced:
+            self._sync_due_s = None
+            return
+        due = [self._log.now() + seconds for seconds in within_s if seconds is not None]
+        if due and (self._sync_due_s is None or min(due) < self._sync_due_s):
+            self._sync_due_s = min(due)
+
+    def sync_if_due(self, now: float) -> float | None:
+        """Makes durable what topics of durability `interval` wrote, once it is time. When it will be, None: nothing waits."""
+        if self._sync_due_s is None or now < self._sync_due_s:
+            return self._sync_due_s
         with self._turn:
+            self._sync_due_s = None
             if self.dead is None:
                 self._committer.sync()
+        return None
 
     def readmit(self, storage: Storage) -> bool:
         """Makes a site a member again. False where it does not answer yet. Raises CorruptLog.

@@ -18,6 +18,7 @@ from headwater.core.ids import new_id
 from headwater.core.limits import (
     FOLLOW_WAIT_S_MAX,
     FOLLOW_WAIT_S_MIN,
+    GROUP_LEASE_S,
     IDLE_MARK_S,
     MEMBERS_LOOK_S,
     OBJECT_FLUSH_S,
@@ -29,6 +30,7 @@ from headwater.core.limits import (
 from headwater.core.record import decode_all
 from headwater.log.commit import Committer
 from headwater.log.follow import Follower, Shown
+from headwater.log.groups import Membership
 from headwater.log.holdings import Owners
 from headwater.log.interface import AppendGroup, Fetch
 from headwater.log.member import MemberSite
@@ -41,7 +43,9 @@ from headwater.log.shard_writer import SharedWriter
 from headwater.log.storage import Storage, StorageUnavailable
 from headwater.log.table import check_shard_name
 from headwater.log.takeover import Claim, Sites, take_over
+from headwater.log.topics import TopicRegistry, TopicSettings
 
+_DEFAULTS = TopicSettings()
 _log = structlog.get_logger()
 
 
@@ -85,6 +89,10 @@ class SharedLog:
         self._members_looked_s = runtime.now()
         self._readmit_looked_s = runtime.now()
         self._wrong: dict[str, str] = {}
+        self._topics = TopicRegistry(sites, runtime)
+        self._created: dict[str, TopicSettings] = {}
+        with suppress(StorageUnavailable):  # Without a majority, what there is can be read.
+            self._created = self._topics.list()
         self.refresh()
         self._threads = [threading.Thread(target=run, name="log", daemon=True) for run in (self._run, self._run_sites)]
         for thread in self._threads if settings.follows else ():
@@ -162,13 +170,46 @@ class SharedLog:
             raise CorruptLog(str(e)) from None
 
     def claim(self, shard: str, group: AppendGroup) -> None:
-        """See `Owners.claim`."""
+        """See `Owners.claim`. Raises LogError also for a partition that its topic was created without."""
+        self._check_partitions(group)
         with self.lock:
             self.owners.claim(shard, group)
 
-    def syncs(self, group: AppendGroup) -> bool:
-        """Whether the group is to be durable before it is acknowledged."""
-        return True
+    def _check_partitions(self, group: AppendGroup) -> None:
+        for batch in group.batches if self._created else ():
+            partitions = self.topic(batch.topic).partitions
+            if partitions is not None and batch.partition >= partitions:
+                raise LogError(f"topic {batch.topic} has the partitions 0 to {partitions - 1}; there is no {batch.partition}")
+
+    def sync_within_s(self, group: AppendGroup) -> float | None:
+        """How long the group may wait to be durable: 0, then it is so before it is acknowledged; None for ever."""
+        if not self._created or not group.batches:
+            return 0.0
+        least: float | None = None
+        for settings in map(self.topic, {batch.topic for batch in group.batches}):
+            if settings.durability == "fsync":
+                return 0.0
+            if settings.durability == "interval":
+                least = min(settings.interval_ms / 1000, least or settings.interval_ms / 1000)
+        return least
+
+    def create_topic(self, topic: str, settings: TopicSettings) -> TopicSettings:
+        """See `Log`."""
+        settled = TopicRegistry(self.sites, self._runtime).create(topic, settings)
+        self._created = {**self._created, topic: settled}
+        return settled
+
+    def topic(self, topic: str) -> TopicSettings:
+        """See `Log`."""
+        return self._created.get(topic, _DEFAULTS)
+
+    def join(self, group: str, member: str, topics: Mapping[str, int], lease_s: float = GROUP_LEASE_S) -> Membership:
+        """See `Log`."""
+        return Membership(group, self.sites, self._runtime, member, topics, self._settings.host, lease_s)
+
+    def now(self) -> float:
+        """Seconds of a clock that never goes back."""
+        return self._runtime.now()
 
     def in_order(self, members: Sequence[MemberSite]) -> tuple[MemberSite, ...]:
         """Members as this process reads them."""
@@ -289,6 +330,8 @@ class SharedLog:
                 follower.look()
             for view in list(self._views.values()):
                 view.sites = self.in_order(view.sites)
+            with suppress(StorageUnavailable):
+                self._created = self._topics.list()
 
     def _follow(self) -> bool:
         any_new = False
@@ -329,11 +372,14 @@ class SharedLog:
         wait_s = FOLLOW_WAIT_S_MIN
         while not self._stop.wait(wait_s):
             quiet = True
+            due: list[float | None] = []
             with suppress(LogError):  # Said already, and tried again.
                 quiet = not self._follow()
             for writer in list(self._writers.values()):
                 quiet = writer.stand_behind() and quiet
+                due.append(writer.sync_if_due(self.now()))
             wait_s = min(2 * wait_s, FOLLOW_WAIT_S_MAX) if quiet else min(FOLLOW_WAIT_S_MIN, IDLE_MARK_S)
+            wait_s = max(0.0, min([wait_s, *(each - self.now() for each in due if each is not None)]))
 
     def _run_sites(self) -> None:
         # Apart from the thread that follows: a silent site must hold up nobody who reads another one.

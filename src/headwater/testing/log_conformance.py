@@ -10,6 +10,7 @@ from headwater.core.errors import LogError
 from headwater.core.limits import APPEND_PENDING_BYTES_MAX, PRODUCER_SEQUENCES_MAX
 from headwater.core.record import Record, decode_all, encode
 from headwater.log.interface import AppendGroup, Batch, Commit, Log, Producer
+from headwater.log.topics import TopicSettings
 
 
 def batch(topic: str, first: int, count: int, partition: int = 0, payload_bytes: int = 40) -> Batch:
@@ -208,6 +209,61 @@ class LogConformance:
             assert [log.offset_at("a", 0, time) for time in (0, 10, 11, 35, 59, 60, 1000)] == [0, 0, 1, 25, 49, 50, 50]
             assert (log.offset_at("a", 1, 5), log.offset_at("b", 0, 5), log.start_offset("a", 0)) == (0, 0, 0)
             log = self._reopened(log)
+        log.close()
+
+    def test_topics_have_the_settings_that_they_were_created_with(self) -> None:
+        log = self.open()
+        assert log.topic("a").partitions is None
+        settings = TopicSettings(partitions=2, retention_ms=1000, durability="interval", interval_ms=20)
+        assert log.create_topic("a", settings).partitions == 2
+        log.create_topic("a", settings)
+        with refused("a", "partitions", "2", "3"):
+            log.create_topic("a", TopicSettings(partitions=3))
+        writer = log.writer("s-0")
+        writer.append(AppendGroup(batches=(batch("a", 0, 2, partition=1), batch("b", 0, 1, partition=9))))
+        with refused("a", "0 to 1", "2"):
+            writer.append(AppendGroup(batches=(batch("b", 1, 1, partition=9), batch("a", 2, 1, partition=2))))
+        for _ in range(2):
+            found = log.topic("a")
+            assert (found.partitions, found.retention_ms, found.durability, found.interval_ms) == (2, 1000, "interval", 20)
+            assert (read_all(log, "a", 1), read_all(log, "b", 9)) == ([0, 1], [0])
+            log = self._reopened(log)
+        log.close()
+
+    def test_every_durability_keeps_what_was_appended_over_a_restart(self) -> None:
+        log = self.open()
+        log.create_topic("now", TopicSettings(durability="fsync"))
+        log.create_topic("soon", TopicSettings(durability="interval", interval_ms=10))
+        log.create_topic("some time", TopicSettings(durability="none"))
+        writer = log.writer("s-0")
+        names = ("soon", "some time", "soon", "now", "some time", "some time")
+        for number, name in enumerate(names * 20):
+            writer.append(AppendGroup(batches=(batch(name, number, 1),)))
+        for _ in range(2):
+            for name in set(names):
+                assert read_all(log, name) == [number for number, each in enumerate(names * 20) if each == name]
+            log = self._reopened(log)
+        log.close()
+
+    def test_a_consumer_group_shares_partitions_and_refuses_who_has_lost_them(self) -> None:
+        log = self.open()
+        one = log.join("g", "one", {"a": 4})
+        assert sorted(one.poll().units) == [("a", number) for number in range(4)]
+        one.commit({("a", 0): 5, ("a", 3): 7})
+        two = log.join("g", "two", {"a": 4})
+        assert not two.poll().units
+        removed = one.poll().removed
+        assert len(removed) == 2
+        one.release(removed)
+        mine = two.poll().units
+        assert sorted(mine) == sorted(removed)
+        with refused("a"):
+            one.commit({removed[0]: 9})
+        two.commit(dict.fromkeys(mine, 8))
+        one.leave()
+        assert len(two.poll().units) == 4
+        assert {two.committed(("a", number)) for number in range(4)} <= {None, 5, 7, 8}
+        two.leave()
         log.close()
 
     def test_a_shard_has_one_writer_at_a_time(self) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from headwater.core.errors import LogError
+from headwater.core.limits import GROUP_LEASE_S
 from headwater.core.record import decode_all
+from headwater.log.groups import Membership
 from headwater.log.holdings import Owners
 from headwater.log.interface import AppendGroup, Fetch, Produced
+from headwater.log.runtime import Threads
 from headwater.log.table import check_group, check_shard_name, pack_group
+from headwater.log.takeover import Sites
+from headwater.log.topics import TopicRegistry, TopicSettings
+from headwater.testing.memory_storage import MemoryStorage
 
 
 class MemoryLog:
@@ -21,6 +27,10 @@ class MemoryLog:
         self.owners = Owners()
         self.records: dict[tuple[str, int], list[bytes]] = {}
         self.writers: dict[str, MemoryWriter] = {}
+        # Groups and settings of topics are the same on every log: they need a storage alone.
+        self._sites = Sites((MemoryStorage(),))
+        self._runtime = Threads()
+        self._topics = TopicRegistry(self._sites, self._runtime)
         self._appended = threading.Condition()
         self._appends = 0
         self._seen = threading.local()
@@ -36,6 +46,18 @@ class MemoryLog:
                 raise LogError(f"shard {shard} has a writer already; a shard has one at a time")
             self.writers[shard] = MemoryWriter(self, shard)
             return self.writers[shard]
+
+    def create_topic(self, topic: str, settings: TopicSettings) -> TopicSettings:
+        """See `Log`."""
+        return self._topics.create(topic, settings)
+
+    def topic(self, topic: str) -> TopicSettings:
+        """See `Log`."""
+        return self._topics.get(topic)
+
+    def join(self, group: str, member: str, topics: Mapping[str, int], lease_s: float = GROUP_LEASE_S) -> Membership:
+        """See `Log`."""
+        return Membership(group, self._sites, self._runtime, member, topics, lease_s=lease_s)
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """See `Log`."""
@@ -125,6 +147,10 @@ class MemoryWriter:
         with self._log.lock:
             if self._closed:
                 raise LogError(f"shard {self._shard} is closed; nothing can be appended")
+            for batch in group.batches:
+                partitions = self._log.topic(batch.topic).partitions
+                if partitions is not None and batch.partition >= partitions:
+                    raise LogError(f"topic {batch.topic} has the partitions 0 to {partitions - 1}; there is no {batch.partition}")
             self._log.owners.claim(self._shard, group)
             holdings = self._log.owners.of(self._shard)
             before = None if group.producer is None else holdings.repeated(group.producer)
