@@ -141,6 +141,14 @@ class Log(Protocol):
         """Whole records from ``offset`` on, at most ``bytes_max`` bytes unless the first alone is larger. Raises CorruptLog."""
         ...
 
+    def read_many(self, topic: str, offsets: Mapping[int, int], bytes_max: int) -> dict[int, Fetch]:
+        """What follows in some of these partitions, each from its offset on: for who reads many, of which each holds little.
+
+        About ``bytes_max`` bytes in all. Only partitions of which something was found: where none, all are at their end.
+        Raises as `read` does.
+        """
+        ...
+
     def wait(self, seconds: float) -> bool:
         """Blocks until this log saw something appended since the last call (True), or the time is over (False)."""
         ...

@@ -1,11 +1,12 @@
-"""Reading the records of one partition out of a segment on one site."""
+"""Reading records out of a segment on one site: those of one partition, or of many at once."""
 
 from __future__ import annotations
 
 from headwater.core.errors import CorruptLog
 from headwater.core.limits import FETCH_BYTES_MAX
-from headwater.kernel import decode_ranges, find_ranges
+from headwater.kernel import decode_ranges, find_ranges, read_frame, split_block
 from headwater.log.member import MemberSite
+from headwater.log.segment import BLOCK
 from headwater.log.shard_view import Part
 
 _WINDOW_BYTES_MIN = 64 * 1024
@@ -47,3 +48,40 @@ def read_records(
     if next_offset == offset:
         raise CorruptLog(f"{label}: byte {start}: {topic}/{partition} {offset} is not found from here on")
     return data, next_offset
+
+
+def read_blocks(
+    site: MemberSite, part: Part, start: int, end: int, topic: str, wanted: dict[int, int], bytes_max: int
+) -> list[tuple[int, int, int, bytes]]:
+    """(partition, first offset, count, records) of the wanted partitions, each from its offset on, block by block.
+
+    Every block is read once, whole, until there are ``bytes_max`` bytes of records. Raises as `read_records` does.
+    """
+    label = f"{site.name}: {site.place(part.number)}"
+    found: list[tuple[int, int, int, bytes]] = []
+    position, size, window, at = start, 0, b"", start
+    wanted = dict(wanted)
+    try:
+        while position < end and size < bytes_max:
+            need = _frame_bytes(window, position - at, position)
+            if need > len(window) - (position - at):
+                window, at = site.get(part.number, position, min(max(need, _WINDOW_BYTES_MAX), end - position)), position
+                if len(window) < min(need, end - position):
+                    raise CorruptLog(f"{label}: byte {position}: the segment ends here; it was durable up to byte {end}")
+                continue
+            frame = window[position - at : position - at + need]
+            for one in split_block(frame, position, topic, wanted) if frame[5] == BLOCK else ():
+                partition, first, count, records = one
+                wanted[partition] = first + count
+                size += len(records)
+                found.append(one)
+            position += need
+    except (ValueError, NotImplementedError) as e:
+        raise CorruptLog(f"{label}: {e}") from None
+    return found
+
+
+def _frame_bytes(window: bytes, start: int, position: int) -> int:
+    """Bytes of the frame there, or at least so many where its header is not all in the window."""
+    header = read_frame(window, start, position) if start < len(window) else 1
+    return header if isinstance(header, int) else header[2] + header[3]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from headwater.core.errors import CorruptLog, LogError, StorageUnavailable
@@ -110,6 +110,19 @@ class ShardView:
                 known = self._parts_of(run)
                 self._keep(self._parts, run.number, known, RUNS_KNOWN_MAX)
             return _position(known, topic, partition, offset)
+
+    def first_of(self, topic: str, wanted: Mapping[int, int]) -> tuple[Part, int]:
+        """Where to walk from to meet all of these offsets. Raises LogError where one was removed, CorruptLog."""
+        first: tuple[Part, int] | None = None
+        for partition, offset in wanted.items():
+            found = self.find(topic, partition, offset)
+            if found is None:
+                start = self.start_offset(topic, partition)
+                raise LogError(f"{topic}/{partition} has no offset {offset} any more; valid are from {start} on")
+            if first is None or (found[0].number, found[1]) < (first[0].number, first[1]):
+                first = found
+        assert first is not None, "some partition is wanted"
+        return first
 
     def start_offset(self, topic: str, partition: int) -> int:
         """The first offset that is still there."""

@@ -35,7 +35,7 @@ from headwater.log.holdings import Owners
 from headwater.log.interface import AppendGroup, Fetch
 from headwater.log.member import MemberSite
 from headwater.log.named_storage import NamedStorage
-from headwater.log.reading import read_records
+from headwater.log.reading import read_blocks, read_records
 from headwater.log.runtime import Runtime, Threads
 from headwater.log.segment import Group, Mark, Segment, SegmentHeader
 from headwater.log.shard_view import ShardView
@@ -288,6 +288,38 @@ class SharedLog:
             lambda site: read_records(site, part, at, limit, topic, partition, offset, max(bytes_max, 1))
         )
         return Fetch(data=data, first_offset=offset, next_offset=next_offset)
+
+    def read_many(self, topic: str, offsets: Mapping[int, int], bytes_max: int) -> dict[int, Fetch]:
+        """See `Log`."""
+        self._check_open()
+        by_shard: dict[str, dict[int, int]] = {}
+        with self.lock:
+            for partition, offset in offsets.items():
+                end = self.owners.end(topic, partition)
+                if not 0 <= offset <= end:
+                    raise LogError(f"{topic}/{partition} has no offset {offset}; valid are 0 to {end}")
+                owner = self.owners.owner(topic, partition)
+                if offset < end and owner is not None:
+                    by_shard.setdefault(owner, {})[partition] = offset
+        fetches: dict[int, Fetch] = {}
+        for shard, wanted in sorted(by_shard.items()):
+            fetches |= self._read_many(self._views[shard], topic, wanted, max(bytes_max // len(by_shard), 1))
+        return fetches
+
+    def _read_many(self, view: ShardView, topic: str, wanted: dict[int, int], bytes_max: int) -> dict[int, Fetch]:
+        part, at = view.first_of(topic, wanted)
+        end = part.end
+        parts: dict[int, list[bytes]] = {}
+        next_offsets: dict[int, int] = {}
+        for partition, first, count, records in view.from_any(
+            lambda site: read_blocks(site, part, at, end, topic, wanted, bytes_max)
+        ):
+            if next_offsets.setdefault(partition, wanted[partition]) != first:
+                where = f"shard {view.name}: segment {part.number}"
+                raise CorruptLog(f"{where} has {topic}/{partition} {first} where {next_offsets[partition]} belongs")
+            parts.setdefault(partition, []).append(records)
+            next_offsets[partition] = first + count
+        return {p: Fetch(b"".join(found), wanted[p], next_offsets[p]) for p, found in parts.items()}
 
     def wait(self, seconds: float) -> bool:
         """See `Log`. Every thread has its own last call."""

@@ -107,6 +107,30 @@ class LogConformance:
         assert read_all(log, "a", bytes_max=1) == list(range(60))
         log.close()
 
+    def test_many_partitions_are_read_at_once(self) -> None:
+        log = self.open()
+        writers = [log.writer("s-0"), log.writer("s-1")]
+        for first in range(0, 90, 3):
+            partitions = (first % 2, 2 + first % 14 // 2 * 2, 20)
+            batches = tuple(batch("a", first + n, 1, partition=2 * p + first % 2) for n, p in enumerate(partitions))
+            writers[first % 2].append(AppendGroup(batches=(batch("b", 0, 1, partition=first % 2), *batches)))
+        for _ in range(2):
+            expected = {partition: read_all(log, "a", partition) for partition in log.partitions("a")}
+            assert sum(map(len, expected.values())) == 90
+            for bytes_max in (1, 500, 10**6):
+                found: dict[int, list[int]] = {partition: [] for partition in expected}
+                while fetches := log.read_many("a", {p: len(numbers) for p, numbers in found.items()}, bytes_max):
+                    for partition, fetch in fetches.items():
+                        assert fetch.first_offset == len(found[partition])
+                        found[partition] += ids(fetch.data)
+                        assert fetch.next_offset == len(found[partition])
+                assert found == expected
+            log = self._reopened(log)
+        with refused("a/0", "1000"):
+            log.read_many("a", {0: 1000}, 10)
+        assert log.read_many("a", {77: 0}, 10) == {}
+        log.close()
+
     def test_an_offset_that_cannot_be_is_refused(self) -> None:
         log = self.open()
         log.writer("s-0").append(AppendGroup(batches=(batch("a", 0, 3),)))

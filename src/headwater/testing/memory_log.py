@@ -108,6 +108,12 @@ class MemoryLog:
                 next_offset += 1
             return Fetch(data=b"".join(records[offset:next_offset]), first_offset=offset, next_offset=next_offset)
 
+    def read_many(self, topic: str, offsets: Mapping[int, int], bytes_max: int) -> dict[int, Fetch]:
+        """See `Log`."""
+        share = max(bytes_max // max(len(offsets), 1), 1)
+        found = {partition: self.read(topic, partition, offset, share) for partition, offset in offsets.items()}
+        return {partition: fetch for partition, fetch in found.items() if fetch.data}
+
     def wait(self, seconds: float) -> bool:
         """See `Log`. Every thread has its own last call."""
         with self._appended:
