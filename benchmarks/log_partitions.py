@@ -1,4 +1,4 @@
-"""One topic of many partitions, appended at a steady rate and read meanwhile by one thread that goes around all of them.
+"""One topic of many partitions, appended at a steady rate and read meanwhile by one thread that takes them all.
 
 `log.py` runs it as a process of its own, for the memory: what is printed is one JSON object.
 """
@@ -18,9 +18,11 @@ import open_loop
 
 from headwater.log.interface import Log
 
+_READ_BYTES = 8 * 1024 * 1024
+
 
 class Reader(threading.Thread):
-    """Reads every partition on from where it was, round after round, until `finish` and nothing is left, or the time is over."""
+    """Reads all partitions on from where they were, until `finish` and nothing is left, or the time is over."""
 
     def __init__(self, log: Log, partitions: int, drain_seconds: float) -> None:
         super().__init__(name="reader")
@@ -28,7 +30,7 @@ class Reader(threading.Thread):
         self.cpu_seconds = self.seconds = 0.0
         self.error: BaseException | None = None
         self._log = log
-        self._offsets = [0] * partitions
+        self._offsets = dict.fromkeys(range(partitions), 0)
         self._drain_seconds = drain_seconds
         self._ends_at: float | None = None
 
@@ -42,30 +44,25 @@ class Reader(threading.Thread):
     def run(self) -> None:
         start = time.perf_counter()
         try:
-            while True:
-                last = self._ends_at is not None
-                if not self._round() or last:
-                    break
+            while self._round():
+                continue
         except BaseException as e:
             self.error = e
         self.seconds, self.cpu_seconds = time.perf_counter() - start, time.thread_time()
 
     def _round(self) -> bool:
-        """Once around; False where the time is over."""
-        found = self.reads
-        for partition, offset in enumerate(self._offsets):
-            end = self._log.end_offset(log_load.TOPIC, partition)
-            while offset < end:
-                if self._ends_at is not None and time.perf_counter() > self._ends_at:
-                    return False
-                fetch = self._log.read(log_load.TOPIC, partition, offset, log_load.READ_BYTES_MAX)
-                self.reads += 1
-                self.events += fetch.next_offset - offset
-                self.bytes += len(fetch.data)
-                self._offsets[partition] = offset = fetch.next_offset
-        if found == self.reads:
-            self._log.wait(0.01)
-        return True
+        """One read of them all; False where the time is over."""
+        if self._ends_at is not None and time.perf_counter() > self._ends_at:
+            return False
+        fetches = self._log.read_many(log_load.TOPIC, self._offsets, _READ_BYTES)
+        self.reads += bool(fetches)
+        for partition, fetch in fetches.items():
+            self.events += fetch.next_offset - fetch.first_offset
+            self.bytes += len(fetch.data)
+            self._offsets[partition] = fetch.next_offset
+        if not fetches:
+            self._log.wait(0.05)
+        return bool(fetches) or self._ends_at is None
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:

@@ -32,6 +32,8 @@ SEGMENT_BYTES_MAX = 256 * 1024 * 1024
 # A storage that does not answer within this counts as silent; a site that is silent for so long leaves its shards' members.
 STORAGE_TIMEOUT_S = 5.0
 SITE_LOST_S = 10.0
+# Calls to one site that may be unanswered for longer than that; more fail at once.
+STUCK_CALLS_MAX = 8
 # How long an append waits for silent sites before nobody can say any more whether it is kept.
 APPEND_DOUBT_S = 30.0
 # Claims of a shard that others snatched away, before the opener gives up.

@@ -40,7 +40,7 @@ class Runtime(Protocol):
 class Threads:
     """The runtime outside simulations: the machine's clock and a pool of threads. `close` it."""
 
-    def __init__(self, threads_max: int = 16) -> None:
+    def __init__(self, threads_max: int = 64) -> None:
         self._pool = ThreadPoolExecutor(threads_max, thread_name_prefix="log")
         self._random = seeded_random(int(new_id(), 16))
 
