@@ -26,7 +26,7 @@ ID_BYTES_MAX = 512
 APPEND_PENDING_BYTES_MAX = 64 * 1024 * 1024
 APPEND_WAIT_S_MAX = 1.0
 # What one write and its fsync gather from concurrent appends; the rest goes with the next one.
-APPEND_GATHER_BYTES_MAX = 1024 * 1024
+APPEND_GATHER_BYTES_MAX = 4 * 1024 * 1024
 # A segment of this size is closed and the next one begun.
 SEGMENT_BYTES_MAX = 256 * 1024 * 1024
 # A storage that does not answer within this counts as silent; a site that is silent for so long leaves its shards' members.

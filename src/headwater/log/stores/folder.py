@@ -32,6 +32,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PARTIAL = ".partial"
 _WRITE_FAILED = "a write failed"
+_PATHS_KNOWN_MAX = 1000
 _SYSTEM = OsFiles()
 # Objects whose append failed, with the reason: of the process and not of one FolderStorage, since a second one on the same
 # folder would see the system call the next sync a success as well.
@@ -56,6 +57,7 @@ class FolderStorage:
         self._token = token or new_id()
         self._numbers = itertools.count()
         self._descriptors = Descriptors(files, open_files_max)
+        self._paths: dict[str, Path] = {}  # Appends ask for the same two again and again.
         self._known: set[Path] = set()  # Directories whose own names are durable, up to the folder's.
 
     def put(self, name: str, data: bytes, sync: bool = True) -> bool:
@@ -145,8 +147,14 @@ class FolderStorage:
         self._descriptors.close()
 
     def _path(self, name: str) -> Path:
-        check_name(name)
-        return self._root / name
+        path = self._paths.get(name)
+        if path is None:
+            check_name(name)
+            path = self._root / name
+            if len(self._paths) >= _PATHS_KNOWN_MAX:
+                self._paths.clear()
+            self._paths[name] = path
+        return path
 
     def _missing(self, path: Path) -> ObjectMissing:
         return ObjectMissing(f"{path}: there is no such object")
