@@ -30,6 +30,9 @@ COMMANDS: tuple[tuple[str, str], ...] = (
 )
 """Name and help. A command is the function of that name in `headwater.cli.<name>`; its docstring begins with the same help."""
 
+GROUPS: tuple[tuple[str, str], ...] = (("log", "Look into a log, and keep it in order."),)
+"""Name and help of commands that have commands: those of `COMMANDS` in the package `headwater.cli.<name>`."""
+
 
 def main() -> None:
     """Entry point of the program."""
@@ -56,19 +59,32 @@ def _failed(text: str) -> int:
 
 def _app(arguments: Sequence[str]) -> typer.Typer:
     """The typer app. Only commands that the arguments name are imported, so that `headwater --help` stays quick."""
-    app = typer.Typer(
-        name="headwater",
+    app = _typer("headwater")
+    app.callback()(_options)
+    _add(app, "headwater.cli", COMMANDS, arguments)
+    for name, summary in GROUPS:
+        group = _typer(name)
+        place = f"headwater.cli.{name}"
+        _add(group, place, import_module(place).COMMANDS if name in arguments else (("", ""),), arguments)
+        app.add_typer(group, name=name, help=summary)
+    return app
+
+
+def _typer(name: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_options)
-    for name, summary in COMMANDS:
-        function = getattr(import_module(f"headwater.cli.{name}"), name) if name in arguments else _unloaded(summary)
+
+
+def _add(app: typer.Typer, place: str, commands: Sequence[tuple[str, str]], arguments: Sequence[str]) -> None:
+    for name, summary in commands:
+        function = getattr(import_module(f"{place}.{name}"), name) if name in arguments else _unloaded(summary)
         app.command(name, help=_flowing(function.__doc__ or ""))(function)
-    return app
 
 
 def _flowing(text: str) -> str:

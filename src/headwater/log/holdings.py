@@ -122,6 +122,11 @@ class Owners:
         owner = self._partitions.get((topic, partition))
         return 0 if owner is None else self._shards[owner].ends.get((topic, partition), 0)
 
+    def commits(self) -> list[Commit]:
+        """Where every group is, sorted."""
+        found = [(*place, self._shards[shard].commits.get(place, 0)) for place, shard in sorted(self._commits.items())]
+        return [Commit(*each) for each in found]
+
     def committed(self, group: str, topic: str, partition: int) -> int:
         """Where the group goes on."""
         owner = self._commits.get((group, topic, partition))

@@ -32,7 +32,7 @@ from headwater.log.commit import Committer
 from headwater.log.follow import Follower, Shown
 from headwater.log.groups import Membership
 from headwater.log.holdings import Owners
-from headwater.log.interface import AppendGroup, Fetch
+from headwater.log.interface import AppendGroup, Commit, Fetch
 from headwater.log.member import MemberSite
 from headwater.log.named_storage import NamedStorage
 from headwater.log.reading import read_blocks, read_records
@@ -258,6 +258,21 @@ class SharedLog:
         """See `Log`."""
         with self.lock:
             return self.owners.committed(group, topic, partition)
+
+    def commits(self) -> list[Commit]:
+        """The offsets that all groups committed beside records, sorted by group, topic and partition."""
+        with self.lock:
+            return self.owners.commits()
+
+    def shard_of(self, topic: str, partition: int) -> str | None:
+        """The shard that a partition belongs to; None where there is no such partition."""
+        with self.lock:
+            return self.owners.owner(topic, partition)
+
+    def shards(self) -> tuple[str, ...]:
+        """The shards that are there, sorted."""
+        with self._opening:
+            return tuple(sorted(self._views))
 
     def state(self, name: str) -> bytes | None:
         """See `Log`."""

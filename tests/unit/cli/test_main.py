@@ -19,6 +19,19 @@ def test_a_command_is_the_function_of_its_name_and_its_help_is_the_list_s(name: 
     assert function.__doc__.splitlines()[0] == summary
 
 
+@pytest.mark.parametrize(("group", "summary"), main.GROUPS)
+def test_a_group_has_its_commands_in_a_package_of_its_name(group: str, summary: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--help"]) == 0
+    assert summary in capsys.readouterr().out
+    commands = import_module(f"headwater.cli.{group}").COMMANDS
+    assert main.run([group, "--help"]) == 0
+    printed = capsys.readouterr().out
+    for name, help_ in commands:
+        function = getattr(import_module(f"headwater.cli.{group}.{name}"), name)
+        assert function.__doc__.splitlines()[0] == help_
+        assert f" {name} " in printed
+
+
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--help"]) == 0
     printed = capsys.readouterr().out
