@@ -18,7 +18,8 @@ from headwater.core.clock import monotonic_s
 from headwater.core.errors import AppendInDoubt, LogUnavailable, Overtaken
 from headwater.core.record import decode_all, encode
 from headwater.kernel import split_by_class
-from headwater.log.local import LocalLog
+from headwater.log.shared import open_log
+from headwater.log.stores.folder import FolderStorage
 from headwater.registry.snapshot import App, Draft, numbered, write_key_hash
 from headwater.rules import PhysicalRule
 from headwater.testing.memory_log import MemoryLog
@@ -31,10 +32,11 @@ import sys
 from pathlib import Path
 import uvicorn
 from headwater.collect import Collector
-from headwater.log.local import LocalLog
+from headwater.log.shared import open_log
+from headwater.log.stores.folder import FolderStorage
 from headwater.registry.snapshot import decode
 snapshot = decode(sys.stdin.buffer.readline())
-log = LocalLog(Path(sys.argv[1]))
+log = open_log({"local": FolderStorage(Path(sys.argv[1]))})
 collector = Collector(log, lambda: snapshot)
 class Server(uvicorn.Server):
     async def startup(self, sockets=None):
@@ -91,7 +93,7 @@ def test_a_full_disk(process, tmp_path):
         acknowledged.append(f"after-{number}")
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM)
-    log = LocalLog(tmp_path / "log")
+    log = open_log({"local": FolderStorage(tmp_path / "log")})
     stored, end = [], log.end_offset("app_events", 0)
     while len(stored) < end:
         stored += [record.event_id for record in decode_all(log.read("app_events", 0, len(stored), 1 << 20).data)]

@@ -51,7 +51,7 @@ class SyncsAppendsWithoutNames(FolderStorage):
 
 
 class AppendsAfterFailedSync(FolderStorage):
-    def _refuse_failed(self, path: Path) -> None:
+    def _refuse_failed(self, path: Path, at_all: bool) -> None:
         pass
 
 

@@ -1,98 +1,139 @@
 """Logs that are broken on purpose, each in one way. A durability test that passes on its mutant tests nothing."""
 
-from pathlib import Path
+from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.core.errors import LogUnavailable
 from headwater.kernel import checksum
-from headwater.log import local, recovery
+from headwater.log import history, reading, restore, shared
+from headwater.log.commit import Committer, Group
 from headwater.log.files import write_all
+from headwater.log.history import Tail
 from headwater.log.interface import AppendGroup
-from headwater.log.local import LocalLog
-from headwater.log.recovery import Shard
-from headwater.log.segment import Group, Segment, SegmentReader
-from headwater.log.writer import LocalWriter
+from headwater.log.member import MemberSite
+from headwater.log.segment import Segment, SegmentReader
+from headwater.log.shard_writer import SharedWriter
+from headwater.log.stores.descriptors import OpenFile
+from headwater.log.stores.folder import FolderStorage
 from headwater.testing.faults import SimulatedFiles
 
 
-class AcknowledgesBeforeSync(LocalWriter):
-    def _make_durable(self, segment: Segment, fd: int, data: bytes) -> None:
-        write_all(self._files, fd, data, segment.end)
+class AppendsWithoutSync(FolderStorage):
+    """Calls durable what was only written."""
+
+    def append(self, name: str, at: int, data: bytes, sync: bool = True) -> None:
+        super().append(name, at, data, sync=False)
 
 
-class RetriesAfterFailedSync(LocalWriter):
-    def _make_durable(self, segment: Segment, fd: int, data: bytes) -> None:
-        write_all(self._files, fd, data, segment.end)
+class SyncsAgainAfterFailedSync(FolderStorage):
+    """Asks once more where a sync failed, and believes the answer."""
+
+    def _append(self, path: Path, file: OpenFile, at: int, data: bytes, sync: bool) -> None:
+        write_all(self._files, file.fd, data, at)
         try:
-            self._files.sync(fd)
+            self._files.sync(file.fd)
         except OSError:
-            self._files.sync(fd)
+            self._files.sync(file.fd)
+        self._sync_names(path.parent)
 
 
-class GoesOnAfterFailedSync(LocalWriter):
-    """Refuses the batch, but stays on the file instead of sealing it."""
+class MarksBeforeData(FolderStorage):
+    """Writes and syncs the mark before the records; readers of this mutant believe the mark (see `believe_marks`)."""
 
-    def _seal(self) -> None:
+    def _append(self, path: Path, file: OpenFile, at: int, data: bytes, sync: bool) -> None:
+        mark = data.rindex(b"\xf5HWL")
+        # The headers of the blocks go with the mark; what is late are the records.
+        header = int.from_bytes(data[8:12], "little") if mark else 0
+        for start, end in ((mark, len(data)), (0, header), (header, mark)):
+            write_all(self._files, file.fd, data[start:end], at + start)
+            if start != mark:
+                self._files.sync(file.fd)
+
+
+class NoDirectorySync(SimulatedFiles):
+    """A disk whose names are durable by chance alone."""
+
+    def sync_directory(self, path: Path) -> None:
         pass
 
 
-class WritesGroupsInHalves(LocalWriter):
+class WritesGroupsInHalves(SharedWriter):
+    """Appends each batch of a group by itself."""
+
     def append(self, group: AppendGroup) -> tuple[int, ...]:
         firsts = [super(WritesGroupsInHalves, self).append(AppendGroup(batches=(one,))) for one in group.batches]
         super().append(AppendGroup(commits=group.commits, state=group.state))
         return tuple(first for one in firsts for first in one)
 
 
-class WritesBehindTornBytes(LocalWriter):
+def stay_on_the_segment(patch: pytest.MonkeyPatch) -> None:
+    """Refuses a group whose append failed, but stays on the segment instead of leaving it for good."""
+    append = Committer._append
+
+    def stay(self: Committer, segment: Segment, group: Group, sync: bool, empty: bool = False) -> int | None:
+        due = segment.end > segment.start and segment.end + len(group.block) > self._segment_bytes_max
+        at = append(self, segment, group, sync, empty)
+        if at is None and not due:
+            self.segment = segment
+            raise LogUnavailable("refused")
+        return at
+
+    patch.setattr(Committer, "_append", stay)
+    patch.setattr(FolderStorage, "_refuse_failed", lambda *_, **__: None)
+
+
+def write_behind_torn_bytes(patch: pytest.MonkeyPatch) -> None:
     """Leaves the torn bytes of a refused write in the file and goes on behind them."""
+    append = Committer._append
 
-    def _cut(self, segment: Segment, fd: int) -> bool:
-        segment.end = self._files.size(fd)
-        return True
+    def go_on(self: Committer, segment: Segment, group: Group, sync: bool, empty: bool = False) -> int | None:
+        try:
+            return append(self, segment, group, sync, empty)
+        except LogUnavailable:
+            segment.end = len(self.members[0].get(segment.header.number))
+            self.segment = segment
+            raise
 
-
-class MarksBeforeData(LocalWriter):
-    """Writes and syncs the mark before the records; readers of this mutant believe the mark (see `BelievesMarks`)."""
-
-    def _make_durable(self, segment: Segment, fd: int, data: bytes) -> None:
-        at = data.rindex(b"\xf5HWL")
-        write_all(self._files, fd, data[at:], segment.end + at)
-        # The headers of the blocks go with the mark; what is late are the records.
-        header = int.from_bytes(data[8:12], "little") if at else 0
-        write_all(self._files, fd, data[:header], segment.end)
-        self._files.sync(fd)
-        write_all(self._files, fd, data[header:at], segment.end + header)
-        self._files.sync(fd)
+    patch.setattr(Committer, "_append", go_on)
+    patch.setattr(FolderStorage, "_refuse_failed", lambda *_, **__: None)
 
 
-def with_writer(kind: type[LocalWriter]) -> type[LocalLog]:
-    return type(f"LogOf{kind.__name__}", (LocalLog,), {"writer_type": kind})
+def believe_marks(patch: pytest.MonkeyPatch) -> None:
+    """Looks at no record when a shard is opened."""
+    patch.setattr(SegmentReader, "check_bodies", lambda self, group: None)
 
 
-class NoDirectorySync(SimulatedFiles):
-    def sync_directory(self, path: Path) -> None:
-        pass
+def keep_torn_tail(patch: pytest.MonkeyPatch) -> None:
+    """Takes the end of the file for the end of the log."""
+
+    def read_tail(site: MemberSite, number: int) -> Tail | None:
+        tail = history.read_tail(site, number)
+        if tail is not None:
+            tail.segment.end = len(site.get(number))
+        return tail
+
+    patch.setattr(restore, "read_tail", read_tail)
 
 
-def believe_marks(self: SegmentReader, group: Group) -> None:
-    """In place of `SegmentReader.check_bodies`."""
+def believe_records(patch: pytest.MonkeyPatch) -> None:
+    """Reads records without looking at their checksums."""
+    decode_ranges = reading.decode_ranges
+
+    def decode_unchecked(ranges: Any, offset: int, bytes_max: int) -> Any:
+        trusted = []
+        for (at, stored, *lengths, _, first, count), data, start in ranges:
+            found = checksum(data[start : start + stored])
+            trusted.append(((at, stored, *lengths, found, first, count), data, start))
+        return decode_ranges(trusted, offset, bytes_max)
+
+    patch.setattr(reading, "decode_ranges", decode_unchecked)
 
 
-def keep_torn_tail(files, name, directory, started, found) -> Shard:
-    """In place of `open_shard`: takes the end of the file for the end of the log."""
-    shard = recovery.open_shard(files, name, directory, started, found)
-    if shard.segments:
-        fd = files.open(Path(shard.segments[-1].place))
-        shard.segments[-1].end = files.size(fd)
-        files.close(fd)
-    return shard
-
-
-_decode_ranges = local.decode_ranges
-
-
-def decode_unchecked(ranges, offset, bytes_max):
-    """In place of `decode_ranges`: believes the records' bytes."""
-    trusted = []
-    for (at, stored, *lengths, _, first, count), data, start in ranges:
-        found = checksum(data[start : start + stored])
-        trusted.append(((at, stored, *lengths, found, first, count), data, start))
-    return _decode_ranges(trusted, offset, bytes_max)
+def with_writer(kind: type[SharedWriter]) -> Callable[[pytest.MonkeyPatch], None]:
+    """Logs that open shards with that kind of writer."""
+    return lambda patch: patch.setattr(shared, "SharedWriter", kind)

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from headwater.core.errors import LogError, LogUnavailable
+from headwater.core.errors import AppendInDoubt, LogError, LogUnavailable
 from headwater.core.limits import APPEND_GATHER_BYTES_MAX
-from headwater.log import writer as writer_module
+from headwater.log import shard_writer
 from headwater.log.interface import AppendGroup, ShardWriter
-from headwater.log.local import LocalLog
+from headwater.log.shard_writer import SharedWriter
+from headwater.log.stores.folder import FolderStorage
 from headwater.testing.faults import FaultyFiles
 from headwater.testing.log_conformance import batch, read_all
-from tests.faults.mutants import GoesOnAfterFailedSync, RetriesAfterFailedSync, WritesBehindTornBytes, with_writer
-from tests.faults.world import World, catches, group_of
+from tests.faults.mutants import SyncsAgainAfterFailedSync, stay_on_the_segment, write_behind_torn_bytes
+from tests.faults.world import World, catches, group_of, open_folder, opened_to_write, segments_of
 
 
 @pytest.fixture
@@ -24,27 +25,23 @@ def directories(tmp_path: Path) -> Iterator[Path]:
     return (tmp_path / f"log{turn}" for turn in range(10_000))
 
 
-def _open(directory: Path, files: FaultyFiles, kind: type[LocalLog] = LocalLog) -> LocalLog:
-    return kind(directory, files, segment_bytes_max=4000)
-
-
-def _reopened(directory: Path, log: LocalLog, world: World) -> None:
-    world.check(log)
-    log.close()
+def _reopened(directory: Path, world: World) -> None:
     for _ in range(2):
-        log = LocalLog(directory)
+        log = open_folder(directory)
+        writer = log.writer("s-0")
         world.check(log)
-        world.append(log.writer("s-0"))
+        world.append(writer)
         world.check(log)
         log.close()
+    world.check(open_folder(directory))
 
 
-def _full_disk(directories: Iterator[Path], kind: type[LocalLog] = LocalLog, step: int = 37) -> None:
+def _full_disk(directories: Iterator[Path], step: int = 37) -> None:
     """The disk is full after n bytes, for many n; then there is space again."""
     refusals = 0
     for space in range(0, 4000, step):
         directory, files, world = next(directories), FaultyFiles(), World()
-        log = _open(directory, files, kind)
+        log = open_folder(directory, files)
         writer = log.writer("s-0")
         files.space = space
         for _ in range(8):
@@ -56,7 +53,9 @@ def _full_disk(directories: Iterator[Path], kind: type[LocalLog] = LocalLog, ste
             before = len(world.acknowledged)
             world.append(writer)
             assert len(world.acknowledged) == before + 1, "there is space again, and an append was refused"
-        _reopened(directory, log, world)
+        world.check(log)
+        log.close()
+        _reopened(directory, world)
     assert refusals > 50
 
 
@@ -64,78 +63,85 @@ def test_a_full_disk_refuses_and_goes_on_when_there_is_space(directories: Iterat
     _full_disk(directories)
 
 
-def test_torn_bytes_left_in_place_are_caught(directories: Iterator[Path]) -> None:
-    assert catches(lambda: _full_disk(directories, with_writer(WritesBehindTornBytes)))
+def test_torn_bytes_left_in_place_are_caught(directories: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    write_behind_torn_bytes(monkeypatch)
+    assert catches(lambda: _full_disk(directories))
 
 
-@pytest.mark.parametrize("operation", ["pwrite", "sync", "create", "sync_directory", "truncate"])
+@pytest.mark.parametrize("operation", ["pwrite", "sync", "create", "sync_directory", "link"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_any_error_of_any_operation_refuses_that_group_alone(directories: Iterator[Path], operation: str, number: int) -> None:
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_any_error_of_any_operation_loses_nothing(directories: Iterator[Path], operation: str, number: int, times: int) -> None:
     for turn in range(6):
         directory, files, world = next(directories), FaultyFiles(), World()
-        log = _open(directory, files)
+        log = open_folder(directory, files)
         writer = log.writer("s-0")
         for _ in range(turn):
             world.append(writer)
-        files.fail_next(operation, number)
-        if operation == "truncate":
-            files.fail_next("pwrite", errno.ENOSPC)
+        files.fail_next(operation, number, times)
         for _ in range(12):
             world.append(writer)
-        assert len(world.refused) <= 1, world.refused
-        if operation in ("pwrite", "sync", "truncate"):
-            assert len(world.refused) == 1
-        _reopened(directory, log, world)
+        assert len(world.refused) <= times, world.refused
+        world.check(log)
+        log.close()
+        _reopened(directory, world)
 
 
-def _failed_sync(directory: Path, kind: type[LocalLog] = LocalLog) -> None:
-    """The bytes of a group whose sync failed are in the file; the process dies at once; the group must not come back."""
+def _failed_sync(directory: Path, folder: type[FolderStorage] = FolderStorage) -> None:
+    """The bytes of a group whose sync failed do not count; the same group does, written anew in the next segment."""
     files, world = FaultyFiles(), World()
-    log = _open(directory, files, kind)
+    log = open_folder(directory, files, folder=folder)
     writer = log.writer("s-0")
     world.append(writer)
+    path = segments_of(directory)[-1]
+    before = path.stat().st_size
     files.fail_next("sync", errno.EIO)
     world.append(writer)
-    assert world.refused == {2}, "a group was acknowledged after its sync had failed"
-    world.check(LocalLog(directory))
-    world.append(writer)
-    _reopened(directory, log, world)
+    assert path.stat().st_size > before
+    content = path.read_bytes()
+    for _ in range(3):
+        world.append(writer)
+    assert world.acknowledged == [1, 2, 3, 4, 5]
+    assert path.read_bytes() == content, "a file whose sync failed was written again"
+    world.check(log)
+    log.close()
+    _reopened(directory, world)
 
 
-def test_a_group_whose_sync_failed_never_comes_back(directories: Iterator[Path]) -> None:
+def test_a_group_whose_sync_failed_is_there_once_and_its_file_is_left(directories: Iterator[Path]) -> None:
     _failed_sync(next(directories))
 
 
-@pytest.mark.parametrize("mutant", [RetriesAfterFailedSync, GoesOnAfterFailedSync])
-def test_a_sync_error_taken_lightly_is_caught(directories: Iterator[Path], mutant: type) -> None:
-    assert catches(lambda: _failed_sync(next(directories), with_writer(mutant)))
+def test_staying_on_a_file_whose_sync_failed_is_caught(directories: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    stay_on_the_segment(monkeypatch)
+    assert catches(lambda: _failed_sync(next(directories)))
 
 
-def test_a_file_whose_sync_failed_is_never_written_again(directories: Iterator[Path]) -> None:
+def test_a_second_sync_after_a_failed_one_is_caught(directories: Iterator[Path]) -> None:
+    assert catches(lambda: _failed_sync(next(directories), SyncsAgainAfterFailedSync))
+
+
+def test_a_disk_that_stays_broken_leaves_an_append_in_doubt_and_the_log_opens_again(directories: Iterator[Path]) -> None:
     directory, files, world = next(directories), FaultyFiles(), World()
-    log = _open(directory, files)
-    writer = log.writer("s-0")
+    writer = open_folder(directory, files).writer("s-0")
     world.append(writer)
-    path = directory / "s-0" / "segment" / f"{0:020}"
-    files.fail_next("sync", errno.EIO)
-    world.append(writer)
-    before = path.read_bytes()
-    for _ in range(3):
-        world.append(writer)
-    log.close()
-    assert path.read_bytes() == before
+    files.fail_next("sync", errno.EIO, times=100_000)
+    for _ in range(2):
+        with pytest.raises(AppendInDoubt, match="Input/output error"):
+            world.append(writer)
+    _reopened(directory, world)
 
 
 def test_the_error_says_where_and_what(directories: Iterator[Path]) -> None:
     files = FaultyFiles()
-    writer = _open(next(directories), files).writer("s-0")
+    writer = open_folder(next(directories), files).writer("s-0")
     files.fail_next("create", errno.ENOSPC)
-    with pytest.raises(LogUnavailable, match=r"/s-0/segment/0{20}: a new segment cannot be made: No space left") as caught:
+    with pytest.raises(LogUnavailable, match=r"shard s-0: segment 1: no space for \d+ bytes") as caught:
         writer.append(group_of(1))
     assert caught.value.retryable
     writer.append(group_of(1))
-    files.fail_next("sync", errno.EIO)
-    with pytest.raises(LogUnavailable, match=r"/s-0/segment/0{19}1: \d+ bytes at byte \d+: Input/output error"):
+    files.space = 100
+    with pytest.raises(LogUnavailable, match=r"shard s-0: segment \d: no space for \d+ bytes at byte \d+"):
         writer.append(group_of(2))
     writer.close()
 
@@ -144,12 +150,14 @@ def test_the_error_says_where_and_what(directories: Iterator[Path]) -> None:
 def test_short_writes_write_all(directories: Iterator[Path], write_bytes_max: int) -> None:
     directory, files, world = next(directories), FaultyFiles(), World()
     files.write_bytes_max = write_bytes_max
-    log = _open(directory, files)
+    log = open_folder(directory, files)
     writer = log.writer("s-0")
     for _ in range(6):
         world.append(writer)
     assert world.refused == set()
-    _reopened(directory, log, world)
+    world.check(log)
+    log.close()
+    _reopened(directory, world)
 
 
 class _Gate:
@@ -177,7 +185,7 @@ def _append_in_threads(writer: ShardWriter, groups: list[AppendGroup], outcomes:
     return threads
 
 
-def _until_waiting(writer: writer_module.LocalWriter, appends: int) -> None:
+def _until_waiting(writer: SharedWriter, appends: int) -> None:
     waited = threading.Event()
     for _ in range(6000):
         if len(writer._queue) >= appends:
@@ -188,7 +196,7 @@ def _until_waiting(writer: writer_module.LocalWriter, appends: int) -> None:
 
 def test_appends_that_wait_share_one_sync_and_none_returns_before_it(directories: Iterator[Path]) -> None:
     files = FaultyFiles()
-    log = LocalLog(next(directories), files)
+    log = open_folder(next(directories), files, 10**7)
     writer = log.writer("s-0")
     writer.append(group_of(1))
     gate = _Gate(files)
@@ -210,7 +218,7 @@ def test_appends_that_wait_share_one_sync_and_none_returns_before_it(directories
 
 def test_a_failed_write_refuses_all_that_share_it_and_nobody_else(directories: Iterator[Path]) -> None:
     files = FaultyFiles()
-    log = LocalLog(next(directories), files)
+    log = open_folder(next(directories), files, 10**7)
     writer = log.writer("s-0")
     writer.append(group_of(1))
     gate = _Gate(files)
@@ -234,9 +242,9 @@ def test_what_waits_is_bounded_and_one_write_takes_a_bounded_part(
     directories: Iterator[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     big = AppendGroup(batches=(batch("a", 0, 1, payload_bytes=APPEND_GATHER_BYTES_MAX // 2 + 1),))
-    monkeypatch.setattr(writer_module, "APPEND_PENDING_BYTES_MAX", 2 * len(big.batches[0].data))
+    monkeypatch.setattr(shard_writer, "APPEND_PENDING_BYTES_MAX", 2 * len(big.batches[0].data))
     files = FaultyFiles()
-    log = LocalLog(next(directories), files)
+    log = open_folder(next(directories), files, 10**7)
     writer = log.writer("s-0")
     writer.append(group_of(1))
     gate = _Gate(files)
@@ -244,7 +252,7 @@ def test_what_waits_is_bounded_and_one_write_takes_a_bounded_part(
     threads = _append_in_threads(writer, [big] * 6, outcomes)
     assert gate.reached.wait(60)
     _until_waiting(writer, 1)
-    assert writer._pending_bytes <= writer_module.APPEND_PENDING_BYTES_MAX
+    assert writer._pending_bytes <= shard_writer.APPEND_PENDING_BYTES_MAX
     assert len(writer._queue) == 1
     before = files.calls["sync"]
     gate.opened.set()
@@ -258,7 +266,7 @@ def test_what_waits_is_bounded_and_one_write_takes_a_bounded_part(
 
 def test_closing_lets_appends_under_way_end(directories: Iterator[Path]) -> None:
     directory, files = next(directories), FaultyFiles()
-    log = LocalLog(directory, files)
+    log = open_folder(directory, files)
     writer = log.writer("s-0")
     gate = _Gate(files)
     outcomes: list[object] = []
@@ -272,11 +280,12 @@ def test_closing_lets_appends_under_way_end(directories: Iterator[Path]) -> None
     for thread in [*threads, closing]:
         thread.join()
     assert all(isinstance(outcome, tuple) for outcome in outcomes)
-    assert len(read_all(LocalLog(directory), "a")) == 6
+    assert len(read_all(opened_to_write(open_folder(directory)), "a")) == 6
 
 
 def test_descriptors_do_not_grow_with_segments(directories: Iterator[Path]) -> None:
-    log = LocalLog(next(directories), segment_bytes_max=300)
+    directory = next(directories)
+    log = open_folder(directory, segment_bytes_max=300)
     writer = log.writer("s-0")
 
     def descriptors() -> int:
@@ -287,7 +296,6 @@ def test_descriptors_do_not_grow_with_segments(directories: Iterator[Path]) -> N
     for number in range(2, 60):
         writer.append(group_of(number))
     read_all(log, "a")
-    assert len(list((log._path / "s-0" / "segment").iterdir())) > 40
+    assert len(segments_of(directory)) > 40
     assert descriptors() <= before
     log.close()
-    assert descriptors() <= before - 2

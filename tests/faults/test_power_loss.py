@@ -7,30 +7,31 @@ from typing import get_args
 
 import pytest
 
+from headwater.core.errors import AppendInDoubt, StorageUnavailable
 from headwater.core.ids import seeded_random
-from headwater.log.local import LocalLog
-from headwater.log.segment import SegmentReader
+from headwater.log.shared import SharedLog
+from headwater.log.stores.folder import FolderStorage
 from headwater.testing.faults import PowerLost, SimulatedFiles, Survival
 from tests.faults.mutants import (
-    AcknowledgesBeforeSync,
-    GoesOnAfterFailedSync,
+    AppendsWithoutSync,
     MarksBeforeData,
     NoDirectorySync,
-    RetriesAfterFailedSync,
+    SyncsAgainAfterFailedSync,
     WritesGroupsInHalves,
     believe_marks,
+    stay_on_the_segment,
     with_writer,
 )
-from tests.faults.world import World
+from tests.faults.world import World, catches, open_folder, opened_to_write
 
 PATH = Path("/var/lib/headwater/log")
 SEGMENT_BYTES_MAX = 2500
 
-Open = Callable[[SimulatedFiles], LocalLog]
+Open = Callable[[SimulatedFiles], SharedLog]
 
 
-def _open(files: SimulatedFiles, kind: type[LocalLog] = LocalLog) -> LocalLog:
-    return kind(PATH, files, segment_bytes_max=SEGMENT_BYTES_MAX)
+def _open(files: SimulatedFiles, folder: type[FolderStorage] = FolderStorage) -> SharedLog:
+    return open_folder(PATH, files, SEGMENT_BYTES_MAX, folder)
 
 
 def _run(files: SimulatedFiles, world: World, open_log: Open, appends: int) -> None:
@@ -63,7 +64,7 @@ def _lose_power(open_log: Open, files: SimulatedFiles, at: int, survival: Surviv
     for again in range(2):
         files = files.after_power_loss(survival, seed + again)
         _run(files, world, open_log, appends=2)
-    world.check(open_log(files))
+    world.check(opened_to_write(open_log(files)))
 
 
 def _lose_power_at_random(open_log: Open, rounds: int, first_seed: int = 0) -> None:
@@ -75,18 +76,10 @@ def _lose_power_at_random(open_log: Open, rounds: int, first_seed: int = 0) -> N
             files.lose_power_at = random.randrange(5, 60)
             # Far apart: where the segment that shuts a refused group out fails as well, the outcome is unknown.
             files.fail_sync_at = {random.randrange(1, 15), random.randrange(25, 40)} if random.random() < 0.7 else set()
-            with suppress(OSError):  # Recovery could not sync what it found: the process ends and starts again.
+            with suppress(StorageUnavailable, AppendInDoubt):  # It could not be opened, or goes on: the process starts again.
                 _run(files, world, open_log, appends=8)
             files = files.after_power_loss(random.choice(get_args(Survival)), seed * 100 + turn)
-        world.check(open_log(files))
-
-
-def _caught(check: Callable[[], None]) -> bool:
-    try:
-        check()
-    except Exception:
-        return True
-    return False
+        world.check(opened_to_write(open_log(files)))
 
 
 def test_power_loss_at_every_operation() -> None:
@@ -103,20 +96,28 @@ def test_many_power_losses_and_failing_syncs_at_random() -> None:
     _lose_power_at_random(_open, rounds=3_000, first_seed=1000)
 
 
-@pytest.mark.parametrize("mutant", [AcknowledgesBeforeSync, WritesGroupsInHalves])
-def test_a_broken_writer_is_caught_by_power_loss(mutant: type) -> None:
-    assert _caught(lambda: _lose_power_everywhere(lambda files: _open(files, with_writer(mutant))))
+def test_an_acknowledgement_before_the_sync_is_caught_by_ten_cuts() -> None:
+    assert catches(lambda: _lose_power_at_random(lambda files: _open(files, AppendsWithoutSync), rounds=10))
+
+
+def test_a_group_in_halves_is_caught_by_power_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_writer(WritesGroupsInHalves)(monkeypatch)
+    assert catches(lambda: _lose_power_everywhere(_open))
 
 
 def test_a_missing_directory_sync_is_caught_by_power_loss() -> None:
-    assert _caught(lambda: _lose_power_everywhere(_open, NoDirectorySync))
+    assert catches(lambda: _lose_power_everywhere(_open, NoDirectorySync))
 
 
 def test_a_mark_before_its_data_is_caught_by_power_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SegmentReader, "check_bodies", believe_marks)
-    assert _caught(lambda: _lose_power_everywhere(lambda files: _open(files, with_writer(MarksBeforeData))))
+    believe_marks(monkeypatch)
+    assert catches(lambda: _lose_power_everywhere(lambda files: _open(files, MarksBeforeData)))
 
 
-@pytest.mark.parametrize("mutant", [RetriesAfterFailedSync, GoesOnAfterFailedSync])
-def test_a_sync_error_taken_lightly_is_caught(mutant: type) -> None:
-    assert _caught(lambda: _lose_power_at_random(lambda files: _open(files, with_writer(mutant)), rounds=60))
+def test_a_second_sync_after_a_failed_one_is_caught() -> None:
+    assert catches(lambda: _lose_power_at_random(lambda files: _open(files, SyncsAgainAfterFailedSync), rounds=60))
+
+
+def test_staying_on_a_segment_whose_sync_failed_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    stay_on_the_segment(monkeypatch)
+    assert catches(lambda: _lose_power_at_random(_open, rounds=60))

@@ -1,12 +1,56 @@
 """What a test appended and what became of it; and the check that a log, opened again, holds just that."""
 
 from collections.abc import Callable
+from pathlib import Path
 
-from headwater.core.errors import LogError, LogUnavailable
+from headwater.core.errors import AppendInDoubt, LogError, LogUnavailable, Overtaken
+from headwater.log.files import Files, OsFiles
 from headwater.log.interface import AppendGroup, Batch, Commit, Log, ShardWriter
+from headwater.log.runtime import Threads
+from headwater.log.shared import LogSettings, SharedLog, open_log
+from headwater.log.storage import Storage
+from headwater.log.stores.folder import FolderStorage
 from headwater.testing.log_conformance import batch, read_all
 
 IDS_PER_GROUP = 100
+SITE = "local"
+SYSTEM = OsFiles()
+
+
+class Clock(Threads):
+    """A runtime whose time passes when somebody sleeps, and by some milliseconds each time it is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time_s = 0.0
+
+    def now(self) -> float:
+        """See `Runtime`."""
+        self.time_s += 0.002
+        return self.time_s
+
+    def sleep(self, seconds: float) -> None:
+        """See `Runtime`."""
+        self.time_s += seconds
+
+
+def open_folder(
+    path: Path, files: Files = SYSTEM, segment_bytes_max: int = 4000, folder: type[FolderStorage] = FolderStorage
+) -> SharedLog:
+    """The log of one folder, in order: nothing happens in it but what the caller asks for."""
+    settings = LogSettings(segment_bytes_max=segment_bytes_max, follows=False)
+    return open_log({SITE: folder(path, files, token="token")}, settings=settings, runtime=Clock())
+
+
+def opened_to_write(log: SharedLog) -> SharedLog:
+    """The log, with its shard taken over: readers do not show a last group that nothing stands behind yet."""
+    log.writer("s-0")
+    return log
+
+
+def segments_of(path: Path, shard: str = "s-0") -> list[Path]:
+    """The segments of a shard in a folder that a test knows to have one admission, fences among them."""
+    return sorted(each for each in (path / shard / "segment").glob("*/*") if each.name.isdigit())
 
 
 def group_of(number: int) -> AppendGroup:
@@ -34,12 +78,17 @@ class World:
         self.next = 1
 
     def append(self, writer: ShardWriter) -> None:
-        """Appends the next group. One that neither returns nor refuses stays unknown."""
+        """Appends the next group. One that neither returns nor refuses stays unknown.
+
+        Raises AppendInDoubt and Overtaken: the writer is done for.
+        """
         number = self.next
         self.next += 1
         self.unknown.add(number)
         try:
             writer.append(group_of(number))
+        except (AppendInDoubt, Overtaken):
+            raise
         except LogUnavailable:
             self.refused.add(number)
         else:
@@ -89,3 +138,19 @@ def catches(check: Callable[[], None]) -> bool:
     except (AssertionError, LogError):
         return True
     return False
+
+
+def site_names(sites: int) -> str:
+    """The names of that many sites."""
+    return "abc"[:sites]
+
+
+def folders(directory: Path, sites: int) -> dict[str, Storage]:
+    """Sites in folders of a directory."""
+    return {name: FolderStorage(directory / name) for name in site_names(sites)}
+
+
+def open_sites(directory: Path, sites: int, follows: bool = False, only: str = "", segment_bytes_max: int = 10**6) -> SharedLog:
+    """The log on the sites of a directory, with real time; ``only``: on that one of them."""
+    storages = {name: storage for name, storage in folders(directory, sites).items() if not only or name == only}
+    return open_log(storages, settings=LogSettings(segment_bytes_max=segment_bytes_max, follows=follows))

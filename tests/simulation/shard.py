@@ -58,6 +58,7 @@ class Shard:
         self.history = History(lambda: self.world.now)
         self.values = self.opened = self.left = self.returned = 0
         self.erased_s = -SECONDS
+        self.seconds = SECONDS
         # Some writers stay for long, others come and go.
         self.opens_for_s = 3.0 if seed % 5 == 0 else 30.0
 
@@ -77,7 +78,7 @@ class Shard:
     def write(self, process: Process) -> None:
         """Opens the shard and appends to it, again and again, until all is over; a little longer where it was calm at last."""
         chance = process.runtime.random
-        while self.world.now < SECONDS + 10:
+        while self.world.now < self.seconds + 10:
             self.opened += 1
             try:
                 claim = take_over(SHARD, self.sites, process.runtime, f"{process}-{process.starts}-{self.opened}")

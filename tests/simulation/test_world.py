@@ -486,7 +486,7 @@ def test_a_plan_is_drawn_from_the_seed_and_all_of_it_ends(world):
 
 
 def test_without_greenlet_the_error_says_what_to_install():
-    program = "import sys; sys.modules['greenlet'] = None\nimport headwater.log.local\nimport headwater.testing.simulation"
+    program = "import sys; sys.modules['greenlet'] = None\nimport headwater.log.shared\nimport headwater.testing.simulation"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == (

@@ -81,13 +81,14 @@ TOPICS_MAX = 10_000
 TOPIC_SETTINGS_AGE_S_MAX = 5.0
 # Numbered names (collectors); a further one is refused.
 NUMBERED_NAMES_MAX = 10_000
+# Stretches of damaged records that are remembered, so that each is counted once; of more, the oldest may be counted again.
+QUARANTINED_KNOWN_MAX = 1000
 # A read looks through at most so many bytes of a segment for records after the first.
 FETCH_BYTES_MAX = 8 * 1024 * 1024
-# Index of a segment: one entry per partition and so many bytes of the file, for at most so many closed segments at once.
+# Index of a segment: one entry per partition and so many bytes of the file.
 INDEX_INTERVAL_BYTES = 64 * 1024
 # Its entries lie further apart where it has many partitions: so many bytes for each.
 INDEX_PLACE_BYTES = 256
-INDEXED_SEGMENTS_MAX = 8
 
 # Storages of the log: a longer name, or a longer part of one between slashes, is refused.
 OBJECT_NAME_BYTES_MAX = 900

@@ -1,4 +1,4 @@
-"""What every small object of the log begins with: magic, version and a checksum. See `docs/formats/shard.md`."""
+"""What every small object of the log begins with: magic, version and a checksum. See `docs/formats/log.md`."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Protocol
@@ -13,10 +12,6 @@ class Files(Protocol):
 
     def make_directory(self, path: Path) -> None:
         """Makes a directory; one that is there is fine. FileNotFoundError where its parent is missing."""
-        ...
-
-    def list_directory(self, path: Path) -> list[str]:
-        """The names in a directory; none where there is no directory."""
         ...
 
     def list_entries(self, path: Path) -> list[tuple[str, bool]]:
@@ -67,20 +62,12 @@ class Files(Protocol):
         """Makes the file's bytes and length durable."""
         ...
 
-    def truncate(self, fd: int, size: int) -> None:
-        """Cuts the file to ``size`` bytes."""
-        ...
-
     def close(self, fd: int) -> None:
         """Gives a descriptor back."""
         ...
 
     def remove(self, path: Path) -> None:
         """Removes a file."""
-        ...
-
-    def lock(self, path: Path) -> int:
-        """Locks a file against every other holder until its descriptor is closed; BlockingIOError where it is held."""
         ...
 
 
@@ -90,10 +77,6 @@ class OsFiles:
     def make_directory(self, path: Path) -> None:
         """See `Files`."""
         path.mkdir(exist_ok=True)
-
-    def list_directory(self, path: Path) -> list[str]:
-        """See `Files`."""
-        return [entry.name for entry in path.iterdir()] if path.is_dir() else []
 
     def list_entries(self, path: Path) -> list[tuple[str, bool]]:
         """See `Files`."""
@@ -157,10 +140,6 @@ class OsFiles:
         """See `Files`."""
         os.fdatasync(fd)
 
-    def truncate(self, fd: int, size: int) -> None:
-        """See `Files`."""
-        os.ftruncate(fd, size)
-
     def close(self, fd: int) -> None:
         """See `Files`."""
         os.close(fd)
@@ -168,16 +147,6 @@ class OsFiles:
     def remove(self, path: Path) -> None:
         """See `Files`."""
         path.unlink()
-
-    def lock(self, path: Path) -> int:
-        """See `Files`."""
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            raise
-        return fd
 
 
 def make_durable_directory(files: Files, path: Path) -> None:

@@ -19,7 +19,7 @@ from headwater.log.runtime import Runtime
 from headwater.log.segment import Group, Segment, Torn
 from headwater.log.shard_view import ShardView
 from headwater.log.storage import ObjectMissing, StorageUnavailable
-from headwater.log.takeover import Sites, ledger_of
+from headwater.log.takeover import Sites, ledger_of, opened
 
 
 class Shown(NamedTuple):
@@ -49,6 +49,7 @@ class Follower:
         self._view = view
         self._sites = sites
         self._first = first
+        self._runtime = runtime
         self._show = show
         self._ledger = ledger_of(view.name, sites, runtime)
         self._manifest = -1
@@ -84,9 +85,9 @@ class Follower:
             return
         number, data = found[-1]
         manifest = decode_manifest(data, number, object_name(f"{self._view.name}/manifest", number))
-        opened = tuple(site for site in members_of(manifest, self._sites, self._first) if _opens(site))
-        if opened:
-            self._view.sites, self._manifest = opened, number
+        whole = opened(self._runtime, members_of(manifest, self._sites, self._first))
+        if whole:
+            self._view.sites, self._manifest = whole, number
             self._view.starts_at = manifest.starts_at
 
     def _poll(self, lists: bool, site: MemberSite) -> Shown:
@@ -123,13 +124,6 @@ def _following(site: MemberSite, number: int, lists: bool) -> Segment | None:
             if not later:
                 return None
             number = later[0] - 1
-
-
-def _opens(site: MemberSite) -> bool:
-    try:
-        return site.open()
-    except StorageUnavailable:
-        return False
 
 
 def members_of(manifest: Manifest, sites: Sites, first: str) -> list[MemberSite]:
@@ -191,6 +185,8 @@ def _read_on(site: MemberSite, cursor: _Cursor, found: list[Segment | Group]) ->
             found.append(unseen)
         unseen = group
         at, number, chain = group.end, group.number + 1, group.chain
+    if reader.begins_later(at, number) and reader_of(site, segment.header.number).next_group(at, number, chain) is None:
+        raise CorruptLog(f"{site.name}: {site.place(segment.header.number)}: byte {at}: group {number} is damaged")
     if unseen is not None and reader.begins_group(at, number):
         found.append(unseen)
         unseen = None

@@ -65,7 +65,10 @@ class AppendGroup(msgspec.Struct, frozen=True):
 
 
 class Fetch(msgspec.Struct, frozen=True):
-    """Records read: ``data`` starts with the record at ``first_offset``; read on at ``next_offset``. No data: none yet."""
+    """Records read: ``data`` starts with the record at ``first_offset``; read on at ``next_offset``. No data: none yet.
+
+    ``first_offset`` is greater than what was asked for where records before it are damaged on every site.
+    """
 
     data: bytes
     first_offset: int

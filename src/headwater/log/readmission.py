@@ -23,7 +23,7 @@ def admit(
     Raises StorageUnavailable, CorruptLog where no member has a segment whole.
     """
     shard = members[0].shard
-    old = next((site for site in (MemberSite(storage, shard, each) for each in earlier) if site.open()), None)
+    old = next((site for site in (MemberSite(storage, shard, each) for each in earlier) if _opens(site)), None)
     chain: list[tuple[int, int]] = []
     held = 0  # How many of the oldest segments the earlier admission has.
     segment = last
@@ -47,6 +47,13 @@ def admit(
     if not site.open():
         raise StorageUnavailable(f"{storage.name}: {directory_of(shard, admission)}: erased while it was being filled")
     return site
+
+
+def _opens(site: MemberSite) -> bool:
+    try:
+        return site.open()
+    except CorruptLog:
+        return False  # What it has is copied anew.
 
 
 def _same_end(site: MemberSite, members: Sequence[MemberSite], number: int, end: int) -> bool:

@@ -124,7 +124,6 @@ class Segment:
         self.start_chain = chain
         self.chain = chain
         self.base = {(topic, partition): end for topic, partition, end in header.ends}
-        self.index: Index | None = None
 
 
 class Torn(Exception):
@@ -211,6 +210,10 @@ class SegmentReader:
             return self._has(at, 1) and self.frame(at)[1] == number
         except Torn:
             return False
+
+    def begins_later(self, at: int, number: int) -> bool:
+        """Whether a group behind that one has begun, so that it was durable once. It may have become whole since it was read."""
+        return self._has(at, 1) and self.later_frame(at, number + 1) is not None
 
     def group(self, start: int, number: int, chain: int) -> Group:
         """The group with that number that begins at ``start``, behind that chain. Raises Torn where it is not whole."""

@@ -10,15 +10,19 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
+import structlog
+
 from headwater.core.errors import CorruptLog, LogError, StorageUnavailable
-from headwater.core.limits import BASES_KNOWN_MAX, RUNS_KNOWN_MAX
+from headwater.core.limits import BASES_KNOWN_MAX, QUARANTINED_KNOWN_MAX, RUNS_KNOWN_MAX
 from headwater.log.history import read_header, reader_of
 from headwater.log.member import MemberSite
 from headwater.log.segment import Index, Segment, SegmentHeader, Torn
 from headwater.log.storage import ObjectMissing
 
+_log = structlog.get_logger()
 T = TypeVar("T")
 Place = tuple[str, int]
 
@@ -26,7 +30,8 @@ Place = tuple[str, int]
 class Part:
     """A segment as far as it may be read: up to ``end``."""
 
-    def __init__(self, number: int, start: int, end: int, index: Index) -> None:
+    def __init__(self, number: int, start: int, end: int, index: Index, damaged: bool = False) -> None:
+        self.damaged = damaged  # The index lacks what no site has whole.
         self.number = number
         self.start = start
         self.end = end
@@ -50,6 +55,7 @@ class ShardView:
         self.name = name
         self.sites: tuple[MemberSite, ...] = ()  # Members, the one to read from first.
         self.starts_at = 0  # The first segment that is still there.
+        self.damaged: set[int] = set()  # Segments that were found to be whole on no site.
         self._lock = lock
         self._runs: list[Run] = []
         self._newest: list[Part] = []
@@ -124,6 +130,20 @@ class ShardView:
         assert first is not None, "some partition is wanted"
         return first
 
+    def behind(self, part: Part) -> list[Part]:
+        """The segments of its run behind a part."""
+        with self._loading, self._lock:
+            for parts in (self._newest, *self._parts.values()):
+                if part in parts:
+                    return parts[parts.index(part) + 1 :]
+            return []
+
+    def next_run_at(self, part: Part, topic: str, partition: int) -> int | None:
+        """Where the partition goes on in the run behind the part's; None where that is the newest. Raises CorruptLog."""
+        with self._loading:
+            run = next((run for run in self._runs if run.number > part.number), None)
+            return None if run is None else self._base(run).get((topic, partition), 0)
+
     def start_offset(self, topic: str, partition: int) -> int:
         """The first offset that is still there."""
         with self._loading:
@@ -171,19 +191,19 @@ class ShardView:
         parts: list[Part] = []
         number, end = run.last, run.last_end
         while number is not None and number >= run.number:
-            header, part = self.from_any(lambda site, number=number, end=end: _part(site, number, end))  # type: ignore[misc]
+            try:
+                header, part = self.from_any(partial(_part, number, end))
+            except CorruptLog as e:
+                header, part = self.from_any(partial(_damaged_part, number, end))
+                if number not in self.damaged and len(self.damaged) < QUARANTINED_KNOWN_MAX:
+                    self.damaged.add(number)
+                    _log.error("a segment is damaged on every site; what is whole of it is read", shard=self.name, error=str(e))
             parts.append(part)
             number, end = header.previous, header.previous_end
         return parts[::-1]
 
     def _header(self, number: int) -> Segment:
-        def read(site: MemberSite) -> Segment:
-            segment = read_header(site, number)
-            if segment is None:
-                raise ObjectMissing(f"{site.name}: {site.place(number)}: there is no such object")
-            return segment
-
-        return self.from_any(read)
+        return self.from_any(partial(_segment, number))
 
     def from_any(self, read: Callable[[MemberSite], T]) -> T:
         """What the first site gives that has it whole. Raises what the first one raised where none has.
@@ -209,10 +229,15 @@ class ShardView:
             known.popitem(last=False)
 
 
-def _part(site: MemberSite, number: int, end: int) -> tuple[SegmentHeader, Part]:
+def _segment(number: int, site: MemberSite) -> Segment:
     segment = read_header(site, number)
     if segment is None:
         raise ObjectMissing(f"{site.name}: {site.place(number)}: there is no such object")
+    return segment
+
+
+def _part(number: int, end: int, site: MemberSite) -> tuple[SegmentHeader, Part]:
+    segment = _segment(number, site)
     part = Part(number, segment.start, end, Index())
     try:
         for group in reader_of(site, number, end).groups(segment):
@@ -224,9 +249,17 @@ def _part(site: MemberSite, number: int, end: int) -> tuple[SegmentHeader, Part]
     return segment.header, part
 
 
+def _damaged_part(number: int, end: int, site: MemberSite) -> tuple[SegmentHeader, Part]:
+    """A segment that no site has whole: without an index, so that all of it is looked through."""
+    segment = _segment(number, site)
+    return segment.header, Part(number, segment.start, end, Index(), damaged=True)
+
+
 def _position(parts: Sequence[Part], topic: str, partition: int, offset: int) -> tuple[Part, int] | None:
+    damaged = None
     for part in reversed(parts):
         at = part.index.floor(topic, partition, offset)
         if at is not None:
             return part, at
-    return None
+        damaged = part if part.damaged else damaged
+    return None if damaged is None else (damaged, damaged.start)

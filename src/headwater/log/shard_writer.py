@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from headwater.core.errors import AppendInDoubt, LogError, Overtaken
 from headwater.core.limits import APPEND_GATHER_BYTES_MAX, APPEND_PENDING_BYTES_MAX, OBJECT_FLUSH_BYTES_MAX
 from headwater.kernel import Packed, encode_block
+from headwater.log.admissible import check_group, pack_group
 from headwater.log.commit import Committer, Group
 from headwater.log.interface import AppendGroup, Produced
 from headwater.log.segment import Segment
 from headwater.log.shard_view import ShardView
 from headwater.log.storage import Storage, StorageUnavailable
-from headwater.log.table import check_group, pack_group
 
 if TYPE_CHECKING:
     from headwater.log.shared import SharedLog

@@ -28,6 +28,7 @@ from headwater.core.limits import (
     STORAGE_TIMEOUT_S,
 )
 from headwater.core.record import decode_all
+from headwater.log.admissible import check_shard_name
 from headwater.log.commit import Committer
 from headwater.log.follow import Follower, Shown
 from headwater.log.groups import Membership
@@ -35,13 +36,13 @@ from headwater.log.holdings import Owners
 from headwater.log.interface import AppendGroup, Commit, Fetch
 from headwater.log.member import MemberSite
 from headwater.log.named_storage import NamedStorage
+from headwater.log.quarantine import Quarantine, Stretch, read_past
 from headwater.log.reading import read_blocks, read_records
 from headwater.log.runtime import Runtime, Threads
 from headwater.log.segment import Group, Mark, Segment, SegmentHeader
-from headwater.log.shard_view import ShardView
+from headwater.log.shard_view import Part, ShardView
 from headwater.log.shard_writer import SharedWriter
 from headwater.log.storage import Storage, StorageUnavailable
-from headwater.log.table import check_shard_name
 from headwater.log.takeover import Claim, Sites, take_over
 from headwater.log.topics import TopicRegistry, TopicSettings
 
@@ -73,6 +74,7 @@ class SharedLog:
     def __init__(self, sites: Sites, runtime: Runtime, settings: LogSettings) -> None:
         self.lock = threading.Lock()
         self.owners = Owners()
+        self.quarantine = Quarantine()
         self.sites = sites
         self._runtime = runtime
         self._settings = settings
@@ -299,9 +301,12 @@ class SharedLog:
             raise CorruptLog(f"shard {owner}: {topic}/{partition} {offset} is in none of its segments")
         part, at = found
         limit = part.end
-        data, next_offset = view.from_any(
-            lambda site: read_records(site, part, at, limit, topic, partition, offset, max(bytes_max, 1))
-        )
+        try:
+            data, next_offset = view.from_any(
+                lambda site: read_records(site, part, at, limit, topic, partition, offset, max(bytes_max, 1))
+            )
+        except CorruptLog as e:
+            return self._read_past(view, part, at, topic, partition, offset, bytes_max, e)
         return Fetch(data=data, first_offset=offset, next_offset=next_offset)
 
     def read_many(self, topic: str, offsets: Mapping[int, int], bytes_max: int) -> dict[int, Fetch]:
@@ -318,7 +323,12 @@ class SharedLog:
                     by_shard.setdefault(owner, {})[partition] = offset
         fetches: dict[int, Fetch] = {}
         for shard, wanted in sorted(by_shard.items()):
-            fetches |= self._read_many(self._views[shard], topic, wanted, max(bytes_max // len(by_shard), 1))
+            share = max(bytes_max // len(by_shard), 1)
+            try:
+                fetches |= self._read_many(self._views[shard], topic, wanted, share)
+            except CorruptLog:
+                # One by one each partition goes on behind what no site has whole.
+                fetches |= {partition: self.read(topic, partition, offset, share) for partition, offset in wanted.items()}
         return fetches
 
     def _read_many(self, view: ShardView, topic: str, wanted: dict[int, int], bytes_max: int) -> dict[int, Fetch]:
@@ -335,6 +345,23 @@ class SharedLog:
             parts.setdefault(partition, []).append(records)
             next_offsets[partition] = first + count
         return {p: Fetch(b"".join(found), wanted[p], next_offsets[p]) for p, found in parts.items()}
+
+    def _read_past(
+        self, view: ShardView, part: Part, at: int, topic: str, partition: int, offset: int, bytes_max: int, error: CorruptLog
+    ) -> Fetch:
+        """What can still be read behind damage that is on every site; what is passed over is counted."""
+        stretches = [Stretch(part.number, at, part.end)]
+        stretches += [Stretch(other.number, other.start, other.end) for other in view.behind(part)]
+        fetch = read_past(view.sites, stretches, topic, partition, offset, max(bytes_max, 1))
+        if fetch is None:
+            goes_on = view.next_run_at(part, topic, partition)
+            if goes_on is None or goes_on <= offset:
+                raise error
+            self.quarantine.passed_over(view.name, topic, partition, offset, goes_on, str(error))
+            return self.read(topic, partition, goes_on, bytes_max)
+        if fetch.first_offset > offset:
+            self.quarantine.passed_over(view.name, topic, partition, offset, fetch.first_offset, str(error))
+        return fetch
 
     def wait(self, seconds: float) -> bool:
         """See `Log`. Every thread has its own last call."""

@@ -58,6 +58,23 @@ def each(runtime: Runtime, sites: Sequence[S], what: Callable[[S], T]) -> dict[S
     return answers
 
 
+def opened(runtime: Runtime, sites: Sequence[MemberSite]) -> tuple[MemberSite, ...]:
+    """Those of the sites that answer and still have what they were admitted with. Raises CorruptLog where damage leaves none."""
+    answers = each(runtime, sites, _open)
+    whole = tuple(site for site, (is_one, _) in answers.items() if is_one)
+    damage = [text for _, text in answers.values() if text]
+    if damage and not whole:
+        raise CorruptLog("; ".join(damage))
+    return whole
+
+
+def _open(site: MemberSite) -> tuple[bool, str]:
+    try:
+        return site.open(), ""
+    except CorruptLog as e:
+        return False, str(e)
+
+
 def take_over(shard: str, sites: Sites, runtime: Runtime, writer: str, host: str = "") -> Claim:
     """Makes this process the shard's writer; whoever was it before acknowledges nothing more.
 
@@ -70,7 +87,7 @@ def take_over(shard: str, sites: Sites, runtime: Runtime, writer: str, host: str
     opening.check_last(number)
     counted, restored = restore(fenced)
     # Again, since what was brought to a site that was erased meanwhile is not all that counts.
-    whole = tuple(site for site, is_one in each(runtime, restored, MemberSite.open).items() if is_one)
+    whole = opened(runtime, restored)
     if not whole:
         raise StorageUnavailable(f"shard {shard}: no site that has all that was acknowledged answers any more")
     if len(whole) < len(manifest.members):
@@ -136,8 +153,7 @@ class _Opening:
             if member.site == storage.name
         ]
         for _ in range(CLAIM_TRIES_MAX):
-            trusted = each(self._runtime, sites, MemberSite.open)
-            listed = each(self._runtime, [site for site, is_one in trusted.items() if is_one], MemberSite.numbers)
+            listed = each(self._runtime, opened(self._runtime, sites), MemberSite.numbers)
             if not listed:
                 members = ", ".join(site.name for site in sites)
                 raise StorageUnavailable(

@@ -107,11 +107,6 @@ class FaultyFiles(OsFiles):
         self._called("sync_directory")
         super().sync_directory(path)
 
-    def truncate(self, fd: int, size: int) -> None:
-        """See `Files`."""
-        self._called("truncate")
-        super().truncate(fd, size)
-
     def remove(self, path: Path) -> None:
         """See `Files`."""
         self._called("remove")
@@ -128,11 +123,11 @@ class _Node:
     def __init__(self, content: bytes = b"") -> None:
         self.seen = bytearray(content)
         self.durable = bytes(content)
-        self.changes: list[tuple[int, bytes | None]] = []  # A write at a place; None cuts the file there.
+        self.changes: list[tuple[int, bytes]] = []
         self.links = 1
         self.modified_s = 0.0
 
-    def change(self, at: int, data: bytes | None) -> None:
+    def change(self, at: int, data: bytes) -> None:
         _apply(self.seen, at, data)
         self.changes.append((at, data))
 
@@ -144,10 +139,7 @@ class _Node:
         self.durable, self.changes = bytes(content), []
 
 
-def _apply(content: bytearray, at: int, data: bytes | None) -> None:
-    if data is None:
-        del content[at:]
-        return
+def _apply(content: bytearray, at: int, data: bytes) -> None:
     content.extend(b"\0" * (at - len(content)))
     content[at : at + len(data)] = data
 
@@ -172,14 +164,13 @@ class SimulatedFiles:
         self._seen: dict[Path, dict[str, _Node | None]] = {Path("/"): {}}  # None stands for a directory.
         self._durable: dict[Path, dict[str, _Node | None]] = {Path("/"): {}}
         self._open: dict[int, _Node] = {}
-        self._locks: dict[int, Path] = {}
         self._next_fd = 1000
         self._guard = threading.RLock()
 
     @property
     def open_files(self) -> int:
         """Descriptors not closed yet."""
-        return len(self._open) + len(self._locks)
+        return len(self._open)
 
     def after_power_loss(self, survival: Survival, seed: int) -> SimulatedFiles:
         """The disk as the next start finds it: of what was not synced, nothing, some sectors and names, or all is there."""
@@ -221,10 +212,6 @@ class SimulatedFiles:
     def _remains(self, node: _Node, survives: Callable[[], bool]) -> bytes:
         content = bytearray(node.durable)
         for at, data in node.changes:
-            if data is None:
-                if survives():
-                    _apply(content, at, None)
-                continue
             for start in range(0, len(data), _SECTOR):
                 if survives():
                     _apply(content, at + start, data[start : start + _SECTOR])
@@ -265,11 +252,6 @@ class SimulatedFiles:
 
             if path.name not in parent:
                 self._step(make)
-
-    def list_directory(self, path: Path) -> list[str]:
-        """See `Files`."""
-        with self._guard:
-            return list(self._seen.get(path, {}))
 
     def list_entries(self, path: Path) -> list[tuple[str, bool]]:
         """See `Files`."""
@@ -368,16 +350,10 @@ class SimulatedFiles:
                 raise os_error(errno.EIO)
             self._step(node.sync)
 
-    def truncate(self, fd: int, size: int) -> None:
-        """See `Files`."""
-        with self._guard:
-            self._step(lambda: self._open[fd].change(size, None))
-
     def close(self, fd: int) -> None:
         """See `Files`."""
         with self._guard:
             self._open.pop(fd, None)
-            self._locks.pop(fd, None)
 
     def remove(self, path: Path) -> None:
         """See `Files`."""
@@ -393,12 +369,3 @@ class SimulatedFiles:
                     node.links -= 1
 
             self._step(remove)
-
-    def lock(self, path: Path) -> int:
-        """See `Files`."""
-        with self._guard:
-            if path in self._locks.values():
-                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(path))
-            fd = self._new_fd()
-            self._locks[fd] = path
-            return fd

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from headwater.core.errors import LogError
 from headwater.core.limits import GROUP_LEASE_S
 from headwater.core.record import decode_all
+from headwater.log.admissible import check_group, check_shard_name, pack_group
 from headwater.log.groups import Membership
 from headwater.log.holdings import Owners
 from headwater.log.interface import AppendGroup, Fetch, Produced
 from headwater.log.runtime import Threads
-from headwater.log.table import check_group, check_shard_name, pack_group
 from headwater.log.takeover import Sites
 from headwater.log.topics import TopicRegistry, TopicSettings
 from headwater.testing.memory_storage import MemoryStorage

@@ -13,7 +13,7 @@ import itertools
 import threading
 from contextlib import suppress
 from pathlib import Path
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from headwater.core.errors import LogError
 from headwater.core.ids import new_id
@@ -28,7 +28,7 @@ from headwater.log.storage import ObjectMissing, StorageFull, StorageUnavailable
 from headwater.log.stores.descriptors import Descriptors, OpenFile
 from headwater.log.stores.names import check_directory, check_name, check_range, is_part
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PARTIAL = ".partial"
 _WRITE_FAILED = "a write failed"
@@ -58,6 +58,7 @@ class FolderStorage:
         self._numbers = itertools.count()
         self._descriptors = Descriptors(files, open_files_max)
         self._paths: dict[str, Path] = {}  # Appends ask for the same two again and again.
+        finalize(self, self._descriptors.close)
         self._known: set[Path] = set()  # Directories whose own names are durable, up to the folder's.
 
     def put(self, name: str, data: bytes, sync: bool = True) -> bool:

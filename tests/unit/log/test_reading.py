@@ -1,7 +1,7 @@
-"""The corners of the log on one machine: its index, large things, other processes, the fields of its files."""
+"""The corners of a log on one folder: its index, large things, names, and bytes that the kernel is given."""
 
-import subprocess
-import sys
+from __future__ import annotations
+
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,60 +9,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.core.errors import CorruptLog, LogError
+from headwater.core.errors import LogError
 from headwater.core.ids import seeded_random
-from headwater.core.limits import FETCH_BYTES_MAX, INDEX_INTERVAL_BYTES, INDEXED_SEGMENTS_MAX
+from headwater.core.limits import FETCH_BYTES_MAX, INDEX_INTERVAL_BYTES, RUNS_KNOWN_MAX
 from headwater.core.record import Record, encode
 from headwater.kernel import block_directory, check_block, decode_ranges, encode_frame, find_later_frame, find_ranges, read_frame
 from headwater.log.interface import AppendGroup, Batch, Commit
-from headwater.log.local import LocalLog
 from headwater.log.segment import Index
+from headwater.log.shared import LogSettings, SharedLog, open_log
+from headwater.log.stores.folder import FolderStorage
 from headwater.testing.log_conformance import batch, ids, read_all
 
-TRY_WRITER = "import sys, pathlib; from headwater.log.local import LocalLog; LocalLog(pathlib.Path(sys.argv[1])).writer('s-0')"
 
-
-def _in_another_process(directory: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", TRY_WRITER, str(directory)], capture_output=True, text=True, check=False)
-
-
-def test_another_process_cannot_write_a_shard_that_has_a_writer(tmp_path: Path) -> None:
-    log = LocalLog(tmp_path / "log")
-    writer = log.writer("s-0")
-    refused = _in_another_process(tmp_path / "log")
-    assert "LogError: shard s-0 in" in refused.stderr
-    writer.close()
-    assert _in_another_process(tmp_path / "log").returncode == 0
-
-
-def test_a_writer_sees_what_another_process_appended_since_the_log_was_opened(tmp_path: Path) -> None:
-    early, late = LocalLog(tmp_path / "log"), LocalLog(tmp_path / "log")
-    late.writer("s-0").append(AppendGroup(batches=(batch("a", 0, 3),), state=(("s", b"1"),)))
-    late.close()
-    assert early.end_offset("a", 0) == 0
-    assert early.writer("s-0").append(AppendGroup(batches=(batch("a", 3, 1),))) == (3,)
-    assert (read_all(early, "a"), early.state("s")) == ([0, 1, 2, 3], b"1")
-
-
-def test_a_partition_on_two_shards_is_damage(tmp_path: Path) -> None:
-    for place in ("one", "two"):
-        log = LocalLog(tmp_path / place)
-        log.writer(f"s-{place}").append(AppendGroup(batches=(batch("a", 0, 1),)))
-        log.close()
-    (tmp_path / "one" / "s-one").rename(tmp_path / "two" / "s-one")
-    with pytest.raises(CorruptLog, match="s-two: partition a/0 belongs to shard s-one"):
-        LocalLog(tmp_path / "two")
+def _open(directory: Path, segment_bytes_max: int = 10**8) -> SharedLog:
+    settings = LogSettings(segment_bytes_max=segment_bytes_max, follows=False)
+    return open_log({"local": FolderStorage(directory)}, settings=settings)
 
 
 def test_records_commits_and_states_survive_that_their_segment_is_not_read(tmp_path: Path) -> None:
-    log = LocalLog(tmp_path / "log", segment_bytes_max=1000)
+    log = _open(tmp_path / "log", segment_bytes_max=1000)
     writer = log.writer("s-0")
     commit = Commit(group="g", topic="in", partition=3, next_offset=8)
     writer.append(AppendGroup(batches=(batch("rare", 0, 2),), commits=(commit,), state=(("s", b"kept"),)))
     for first in range(0, 400, 10):
         writer.append(AppendGroup(batches=(batch("a", first, 10),)))
     log.close()
-    log = LocalLog(tmp_path / "log", segment_bytes_max=1000)
+    log = _open(tmp_path / "log", segment_bytes_max=1000)
     assert (log.topics(), log.end_offset("rare", 0)) == (("a", "rare"), 2)
     assert (log.committed("g", "in", 3), log.state("s")) == (8, b"kept")
     assert (read_all(log, "rare"), read_all(log, "a")) == ([0, 1], list(range(400)))
@@ -70,18 +42,18 @@ def test_records_commits_and_states_survive_that_their_segment_is_not_read(tmp_p
     assert read_all(log, "rare") == [0, 1, 2]
 
 
-def test_indexes_of_closed_segments_are_bounded(tmp_path: Path) -> None:
-    log = LocalLog(tmp_path / "log", segment_bytes_max=500)
+def test_what_is_known_of_closed_segments_is_bounded(tmp_path: Path) -> None:
+    log = _open(tmp_path / "log", segment_bytes_max=500)
     writer = log.writer("s-0")
     for first in range(0, 400, 10):
         writer.append(AppendGroup(batches=(batch("a", first, 10),)))
     for _ in range(2):
         assert read_all(log, "a", bytes_max=1) == list(range(400))
-        segments = log._shards["s-0"].segments
-        assert len(segments) > 3 * INDEXED_SEGMENTS_MAX
-        assert sum(segment.index is not None for segment in segments) <= INDEXED_SEGMENTS_MAX + 1
+        view = log._views["s-0"]
+        assert len(view._runs) > 3 * RUNS_KNOWN_MAX
+        assert len(view._parts) <= RUNS_KNOWN_MAX
         log.close()
-        log = LocalLog(tmp_path / "log")
+        log = _open(tmp_path / "log")
 
 
 def test_the_index_is_sparse_and_finds_the_block_before() -> None:
@@ -97,7 +69,7 @@ def test_the_index_is_sparse_and_finds_the_block_before() -> None:
 
 
 def test_a_rare_partition_among_busy_ones_is_read_in_long_stretches(tmp_path: Path) -> None:
-    log = LocalLog(tmp_path / "log")
+    log = _open(tmp_path / "log")
     writer = log.writer("s-0")
     for turn in range(60):
         writer.append(AppendGroup(batches=(batch("busy", 0, 40, payload_bytes=5000), batch("rare", turn, 1))))
@@ -107,7 +79,7 @@ def test_a_rare_partition_among_busy_ones_is_read_in_long_stretches(tmp_path: Pa
 
 
 def test_a_read_does_not_look_for_ever_for_more(tmp_path: Path) -> None:
-    log = LocalLog(tmp_path / "log")
+    log = _open(tmp_path / "log")
     writer = log.writer("s-0")
     writer.append(AppendGroup(batches=(batch("rare", 0, 1),)))
     noise = Record(payload=seeded_random(1).randbytes(1024 * 1024))
@@ -124,7 +96,7 @@ def test_a_read_does_not_look_for_ever_for_more(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("payload_bytes", [20_000, 300_000, 3_000_000])
 def test_records_larger_than_any_window(tmp_path: Path, payload_bytes: int) -> None:
-    log = LocalLog(tmp_path / "log")
+    log = _open(tmp_path / "log")
     writer = log.writer("s-0")
     for first in range(0, 9, 3):
         writer.append(AppendGroup(batches=(batch("a", first, 3, payload_bytes=payload_bytes), batch("b", first, 1))))
@@ -133,11 +105,11 @@ def test_records_larger_than_any_window(tmp_path: Path, payload_bytes: int) -> N
         assert read_all(log, "a") == list(range(9))
         assert read_all(log, "b") == [0, 3, 6]
         log.close()
-        log = LocalLog(tmp_path / "log")
+        log = _open(tmp_path / "log")
 
 
 def test_headers_larger_than_any_window(tmp_path: Path) -> None:
-    log = LocalLog(tmp_path / "log", segment_bytes_max=400_000)
+    log = _open(tmp_path / "log", segment_bytes_max=400_000)
     writer = log.writer("s-0")
     many = tuple(batch("a", 0, 1, partition=partition) for partition in range(3000))
     state = (("large", b"s" * 100_000),)
@@ -149,16 +121,16 @@ def test_headers_larger_than_any_window(tmp_path: Path) -> None:
         assert read_all(log, "a", 2999) == [0, 0, 0]
         assert log.state("large") == state[0][1]
         log.close()
-        log = LocalLog(tmp_path / "log", segment_bytes_max=400_000)
+        log = _open(tmp_path / "log", segment_bytes_max=400_000)
 
 
 def test_an_empty_group_writes_nothing(tmp_path: Path) -> None:
-    log = LocalLog(tmp_path / "log")
+    log = _open(tmp_path / "log")
     writer = log.writer("s-0")
     assert writer.append(AppendGroup()) == ()
     assert writer.append(AppendGroup(batches=(batch("a", 0, 0),))) == (0,)
     writer.append(AppendGroup(batches=(batch("b", 0, 1),)))
-    path = tmp_path / "log" / "s-0" / "segment" / f"{0:020}"
+    (path,) = (tmp_path / "log" / "s-0" / "segment").glob(f"*/{1:020}")
     size = path.stat().st_size
     assert writer.append(AppendGroup(batches=(batch("b", 0, 0),))) == (1,)
     assert path.stat().st_size == size
@@ -166,7 +138,7 @@ def test_an_empty_group_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_name_is_bounded(tmp_path: Path) -> None:
-    writer = LocalLog(tmp_path / "log").writer("s-0")
+    writer = _open(tmp_path / "log").writer("s-0")
     with pytest.raises(LogError, match="the name of a state has 1025 bytes; valid are 1 to 1024"):
         writer.append(AppendGroup(state=(("x" * 1025, b""),)))
 
