@@ -45,11 +45,11 @@ PRODUCERS_MAX = 10_000
 # A writer of an object store waits so long for company, or until so many bytes have gathered; then it puts one object.
 OBJECT_FLUSH_S = 0.25
 OBJECT_FLUSH_BYTES_MAX = 8 * 1024 * 1024
-# A writer that had nothing to append for so long writes an empty group, so that other processes see the last one.
-IDLE_MARK_S = 0.05
-# A process looks at the shards of others at least so often while there is something new, and as often as that when not.
+# Between two looks at the shards of others, while there is something new and when there is nothing; in object stores a flush and
+# this. A writer to whom nothing was appended between two looks puts an empty group behind the last one, so that others see it.
 FOLLOW_WAIT_S_MIN = 0.02
 FOLLOW_WAIT_S_MAX = 0.25
+FOLLOW_OBJECTS_S_MAX = 2.0
 # And for new shards, and for changes of their members.
 SHARDS_LOOK_S = 1.0
 MEMBERS_LOOK_S = 5.0

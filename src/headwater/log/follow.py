@@ -178,8 +178,10 @@ def _at_start(segment: Segment) -> _Cursor:
 
 def _read_on(site: MemberSite, cursor: _Cursor, found: list[Segment | Group]) -> _Cursor:
     """Past the groups of the segment that have something behind them."""
-    reader = reader_of(site, cursor.segment.header.number)
     segment, at, number, chain, unseen = cursor
+    if not site.appends and at > segment.start:
+        return cursor  # An object stays as it was put.
+    reader = reader_of(site, segment.header.number)
     while (group := reader.next_group(at, number, chain)) is not None:
         if unseen is not None:
             found.append(unseen)

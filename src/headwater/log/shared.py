@@ -16,10 +16,10 @@ import structlog
 from headwater.core.errors import CorruptLog, LogError
 from headwater.core.ids import new_id
 from headwater.core.limits import (
+    FOLLOW_OBJECTS_S_MAX,
     FOLLOW_WAIT_S_MAX,
     FOLLOW_WAIT_S_MIN,
     GROUP_LEASE_S,
-    IDLE_MARK_S,
     MEMBERS_LOOK_S,
     OBJECT_FLUSH_S,
     READMIT_LOOK_S,
@@ -443,7 +443,10 @@ class SharedLog:
             raise errors[0]
 
     def _run(self) -> None:
-        wait_s = FOLLOW_WAIT_S_MIN
+        # Object stores charge for a look, and have something new once a flush at most.
+        appends = any(storage.appends for storage in self.sites.storages)
+        least_s, most_s = (FOLLOW_WAIT_S_MIN, FOLLOW_WAIT_S_MAX) if appends else (self._settings.flush_s, FOLLOW_OBJECTS_S_MAX)
+        wait_s = least_s
         while not self._stop.wait(wait_s):
             quiet = True
             due: list[float | None] = []
@@ -452,7 +455,7 @@ class SharedLog:
             for writer in list(self._writers.values()):
                 quiet = writer.stand_behind() and quiet
                 due.append(writer.sync_if_due(self.now()))
-            wait_s = min(2 * wait_s, FOLLOW_WAIT_S_MAX) if quiet else min(FOLLOW_WAIT_S_MIN, IDLE_MARK_S)
+            wait_s = min(2 * wait_s, most_s) if quiet else least_s
             wait_s = max(0.0, min([wait_s, *(each - self.now() for each in due if each is not None)]))
 
     def _run_sites(self) -> None:
