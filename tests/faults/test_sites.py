@@ -70,6 +70,25 @@ def test_damage_on_one_site_is_read_from_another(tmp_path: Path) -> None:
     _damaged_somewhere(tmp_path, flips=150, seed=1)
 
 
+def test_a_closed_segment_that_ends_between_two_groups_is_read_from_another(tmp_path: Path) -> None:
+    world = World()
+    log = open_sites(tmp_path, 3, segment_bytes_max=2000)
+    writer = log.writer("s-0")
+    ends: dict[Path, list[int]] = {}
+    for _ in range(25):
+        world.append(writer)
+        last = sorted((tmp_path / "a" / "s-0" / "segment").glob("*/0*"))[-1]
+        ends.setdefault(last, []).append(last.stat().st_size)
+    log.close()
+    assert len(ends) > 2
+    for path, at in list(ends.items())[:-1]:
+        original = path.read_bytes()
+        for end in at[:-1]:
+            path.write_bytes(original[:end])
+            _check(tmp_path, False, world)
+        path.write_bytes(original)
+
+
 @pytest.mark.slow
 def test_much_damage_on_one_site_is_read_from_another(tmp_path: Path) -> None:
     _damaged_somewhere(tmp_path, flips=20_000, seed=2)

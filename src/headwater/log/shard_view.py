@@ -239,13 +239,17 @@ def _segment(number: int, site: MemberSite) -> Segment:
 def _part(number: int, end: int, site: MemberSite) -> tuple[SegmentHeader, Part]:
     segment = _segment(number, site)
     part = Part(number, segment.start, end, Index())
+    at = segment.start
     try:
         for group in reader_of(site, number, end).groups(segment):
             for position, _, directory in group.blocks:
                 for topic, partition, first, _ in directory:
                     part.index.add(topic, partition, first, position)
+            at = group.end
     except Torn as e:
         raise CorruptLog(f"{site.name}: {site.place(number)}: byte {e.at}: {e}") from None
+    if at != end:
+        raise CorruptLog(f"{site.name}: {site.place(number)}: the segment ends at byte {at}; it was durable up to byte {end}")
     return segment.header, part
 
 
