@@ -7,6 +7,7 @@ import pytest
 from headwater.log.interface import Log
 from headwater.log.shared import LogSettings, open_log
 from headwater.log.stores.folder import FolderStorage
+from headwater.log.upkeep import UpkeepSettings
 from headwater.testing.log_conformance import LogConformance
 from headwater.testing.memory_log import MemoryLog
 from headwater.testing.memory_storage import MemoryStorage
@@ -50,3 +51,17 @@ class TestSharedLogOnWholeObjects(LogConformance):
 
     def open(self) -> Log:
         return open_log(self.storages, {"w": self.witness}, LogSettings(flush_s=0.001))
+
+
+_OFTEN = UpkeepSettings(segments_min=1, source_bytes_min=1, grace_s=0.02, look_s=0.005, part_bytes_max=2000)
+
+
+class TestSharedLogThatCompactsAllTheTime(TestSharedLogInAFolder):
+    def open(self) -> Log:
+        sites = {name: FolderStorage(self.directory / name) for name in self.sites}
+        return open_log(sites, settings=LogSettings(segment_bytes_max=1000, upkeep=_OFTEN))
+
+
+class TestSharedLogThatCompactsWholeObjects(TestSharedLogOnWholeObjects):
+    def open(self) -> Log:
+        return open_log(self.storages, {"w": self.witness}, LogSettings(flush_s=0.001, upkeep=_OFTEN))

@@ -58,6 +58,26 @@ READMIT_LOOK_S = 5.0
 # Runs of segments, from one checkpoint to the next, whose parts are known at once, and whose base is.
 RUNS_KNOWN_MAX = 8
 BASES_KNOWN_MAX = 64
+# Compacted copies of segments whose index is known at once.
+COPIES_KNOWN_MAX = 8
+# Compaction: segments that are over are copied together once there are so many of them, or so many bytes; at most so many bytes
+# at once (or one run). Partitions are gathered in slices of so many stored bytes, put into blocks of about so many bytes of
+# records, and these into objects that a put takes at once.
+COMPACT_SEGMENTS_MIN = 4096
+COMPACT_SOURCE_BYTES_MIN = 64 * 1024 * 1024
+COMPACT_SOURCE_BYTES_MAX = 256 * 1024 * 1024
+COMPACT_SLICE_BYTES = 16 * 1024 * 1024
+COMPACT_BLOCK_BYTES = 1024 * 1024
+COMPACT_PART_BYTES_MAX = 64 * 1024 * 1024
+COMPACT_PUT_S_MAX = 60.0
+# A shard's writer looks so often whether there is anything to compact, remove or repair.
+UPKEEP_LOOK_S = 10.0
+# What a layout names no more is deleted so long afterwards: readers look at the layout much more often.
+RETENTION_GRACE_S = 3600.0
+# A repair writes a segment over in pieces of this size, and only those that differ.
+REPAIR_CHUNK_BYTES = 4 * 1024 * 1024
+# Segments and copies that a reader found damaged and that wait to be repaired; more are left to `headwater log repair`.
+REPAIR_QUEUE_MAX = 256
 # Segments of one group each (object storage) between two whose header has all that the shard holds.
 CHECKPOINT_SEGMENTS_MAX = 64
 # Key classes of a log, and places that keep it: more are refused when headwater.toml is read.

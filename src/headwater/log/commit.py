@@ -9,6 +9,7 @@ from typing import NamedTuple
 from headwater.core.errors import AppendInDoubt, LogError, LogUnavailable, Overtaken
 from headwater.core.limits import APPEND_DOUBT_S, CHECKPOINT_SEGMENTS_MAX, SEGMENT_BYTES_MAX, SITE_LOST_S, STORAGE_TIMEOUT_S
 from headwater.log.interface import Commit, Produced
+from headwater.log.layout import Layouts
 from headwater.log.manifest import Manifest, decode_manifest, encode_manifest
 from headwater.log.member import MemberSite
 from headwater.log.readmission import admit
@@ -261,7 +262,8 @@ class Committer:
         manifests = [decode_manifest(entry.data, entry.number, self.shard) for entry in ledger.entries()]
         members = [member for manifest in reversed(manifests) for member in manifest.members]
         earlier = [member.admission for member in members if member.site == storage.name]
-        return admit(self.members, storage, self._new_admission(), list(dict.fromkeys(earlier)), self._before)
+        layout = Layouts(self.shard, self._sites, self._runtime).read()
+        return admit(self.members, storage, self._new_admission(), list(dict.fromkeys(earlier)), self._before, layout)
 
     def _new_admission(self) -> str:
         self._admissions += 1
@@ -275,7 +277,8 @@ class Committer:
         ledger = ledger_of(self.shard, self._sites, self._runtime)
         storage = copied.storage
         number = self._epoch + 1
-        site = admit(self.members, storage, self._new_admission(), [copied.admission], self._before)
+        layout = Layouts(self.shard, self._sites, self._runtime).read()
+        site = admit(self.members, storage, self._new_admission(), [copied.admission], self._before, layout)
         # The segment that grew is left: the site has it as it is now.
         self.segment = None
         manifest = Manifest(self.shard, self.manifest.writer, (*self.manifest.members, site.member), self.manifest.host)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from headwater.core.errors import CorruptLog, LogError
 from headwater.log.history import read_header, reader_of
+from headwater.log.layout import Layouts
 from headwater.log.ledger import object_name
 from headwater.log.manifest import Manifest, decode_manifest
 from headwater.log.member import MemberSite
@@ -52,6 +53,7 @@ class Follower:
         self._runtime = runtime
         self._show = show
         self._ledger = ledger_of(view.name, sites, runtime)
+        self._layouts = Layouts(view.name, sites, runtime)
         self._manifest = -1
         self._lists = True
         self._cursor: _Cursor | None = None
@@ -75,6 +77,7 @@ class Follower:
     def look(self) -> None:
         """Looks who is a member now. Waits for sites that are silent; another thread may poll meanwhile."""
         self._lists = True
+        self._view.layout = self._layouts.look()
         try:
             entries = self._ledger.entries(self._manifest - 1)
             found = [(entry.number, entry.data) for entry in entries if entry.holds]
@@ -88,7 +91,6 @@ class Follower:
         whole = opened(self._runtime, members_of(manifest, self._sites, self._first))
         if whole:
             self._view.sites, self._manifest = whole, number
-            self._view.starts_at = manifest.starts_at
 
     def _poll(self, lists: bool, site: MemberSite) -> Shown:
         found: list[Segment | Group] = []

@@ -18,14 +18,12 @@ class Manifest(msgspec.Struct, frozen=True):
     """An entry of a shard's ledger. Its number is the epoch of ``writer``, an id made anew each time a shard is opened.
 
     ``members`` must all have a group before it is acknowledged. ``host`` tells people where the writer is.
-    ``starts_at`` is the first segment that is still there, a checkpoint: what comes before was removed.
     """
 
     shard: str
     writer: str
     members: tuple[Member, ...]
     host: str = ""
-    starts_at: int = 0
 
 
 MANIFEST: Shape[Manifest] = Shape("a manifest", b"\xf5HWM", 1, Manifest, numbered=True)

@@ -21,12 +21,13 @@ def read_records(
 
     Raises CorruptLog, ObjectMissing, StorageUnavailable.
     """
-    label = f"{site.name}: {site.place(part.number)}"
+    name = part.place(site)
+    label = f"{site.name}: {name}"
     parts: list[tuple[_Range, bytes, int]] = []
     position, need, raw, first_found, size = start, 0, 0, start, _WINDOW_BYTES_MIN
     try:
         while position < end and raw < bytes_max and position - first_found <= FETCH_BYTES_MAX:
-            window = site.get(part.number, position, min(max(need, size), end - position))
+            window = site.storage.get(name, position, min(max(need, size), end - position))
             if len(window) < need or not window:
                 raise CorruptLog(f"{label}: byte {position}: the segment ends here; it was durable up to byte {end}")
             ranges, after, need = find_ranges(window, position, end, topic, partition, offset, bytes_max, raw)
@@ -36,7 +37,7 @@ def read_records(
                 if at + stored <= position + len(window):
                     parts.append((found, window, at - position))
                 else:
-                    parts.append((found, site.get(part.number, at, stored), 0))
+                    parts.append((found, site.storage.get(name, at, stored), 0))
             if parts:
                 size = min(2 * size, _WINDOW_BYTES_MAX)
             else:
@@ -57,7 +58,8 @@ def read_blocks(
 
     Every block is read once, whole, until there are ``bytes_max`` bytes of records. Raises as `read_records` does.
     """
-    label = f"{site.name}: {site.place(part.number)}"
+    name = part.place(site)
+    label = f"{site.name}: {name}"
     found: list[tuple[int, int, int, bytes]] = []
     position, size, window, at = start, 0, b"", start
     wanted = dict(wanted)
@@ -65,7 +67,7 @@ def read_blocks(
         while position < end and size < bytes_max:
             need = _frame_bytes(window, position - at, position)
             if need > len(window) - (position - at):
-                window, at = site.get(part.number, position, min(max(need, _WINDOW_BYTES_MAX), end - position)), position
+                window, at = site.storage.get(name, position, min(max(need, _WINDOW_BYTES_MAX), end - position)), position
                 if len(window) < min(need, end - position):
                     raise CorruptLog(f"{label}: byte {position}: the segment ends here; it was durable up to byte {end}")
                 continue

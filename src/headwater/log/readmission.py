@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headwater.core.errors import CorruptLog
+from headwater.log.compacted import repair_copy
 from headwater.log.history import read_header
+from headwater.log.layout import Layout
 from headwater.log.ledger import object_name
 from headwater.log.member import Base, MemberSite, directory_of, encode_base
 from headwater.log.segment import Segment
@@ -15,14 +17,17 @@ _MARK_BYTES = 256
 
 
 def admit(
-    members: Sequence[MemberSite], storage: Storage, admission: str, earlier: Sequence[str], last: Segment | None
+    members: Sequence[MemberSite], storage: Storage, admission: str, earlier: Sequence[str], last: Segment | None, layout: Layout
 ) -> MemberSite:
     """A site with every segment up to ``last``, as far as it counts, under an admission that nobody used before.
 
     ``earlier`` are admissions of the same site, newest first: what it has of the same segments there is not copied.
+    What comes before the first segment that is there still, by the ``layout``, it gets as compacted copies.
     Raises StorageUnavailable, CorruptLog where no member has a segment whole.
     """
     shard = members[0].shard
+    for compacted in layout.compacted:
+        repair_copy([member.storage for member in members], storage, shard, compacted)
     old = next((site for site in (MemberSite(storage, shard, each) for each in earlier) if _opens(site)), None)
     chain: list[tuple[int, int]] = []
     held = 0  # How many of the oldest segments the earlier admission has.
@@ -34,7 +39,7 @@ def admit(
         held = held + 1 if old is not None and _same_end(old, members, number, segment.end) else 0
         if old is not None and held and number <= old.up_to:
             break  # Whoever made the earlier admission looked at what comes before.
-        segment = _before(members, segment)
+        segment = _before(members, segment) if number > layout.starts_at else None
     base = Base(old.admission, chain[-held][0]) if old is not None and held else Base()
     site = MemberSite(storage, shard, admission)
     # First, and looked for at the end: a site that is erased meanwhile lacks more than is copied here.

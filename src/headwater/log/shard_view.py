@@ -8,6 +8,7 @@ offset is found by halves.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,8 +17,10 @@ from typing import TypeVar
 import structlog
 
 from headwater.core.errors import CorruptLog, LogError, StorageUnavailable
-from headwater.core.limits import BASES_KNOWN_MAX, QUARANTINED_KNOWN_MAX, RUNS_KNOWN_MAX
+from headwater.core.limits import BASES_KNOWN_MAX, COPIES_KNOWN_MAX, QUARANTINED_KNOWN_MAX, RUNS_KNOWN_MAX
+from headwater.log.compacted import CopyIndex, read_index
 from headwater.log.history import read_header, reader_of
+from headwater.log.layout import Compacted, Layout, part_name
 from headwater.log.member import MemberSite
 from headwater.log.segment import Index, Segment, SegmentHeader, Torn
 from headwater.log.storage import ObjectMissing
@@ -28,14 +31,19 @@ Place = tuple[str, int]
 
 
 class Part:
-    """A segment as far as it may be read: up to ``end``."""
+    """A segment as far as it may be read: up to ``end``. Or a part of a compacted ``copy``, by the name of its object."""
 
-    def __init__(self, number: int, start: int, end: int, index: Index, damaged: bool = False) -> None:
+    def __init__(self, number: int, start: int, end: int, index: Index, damaged: bool = False, copy: str | None = None) -> None:
         self.damaged = damaged  # The index lacks what no site has whole.
         self.number = number
         self.start = start
         self.end = end
         self.index = index
+        self.copy = copy
+
+    def place(self, site: MemberSite) -> str:
+        """The object on that site."""
+        return self.copy if self.copy is not None else site.place(self.number)
 
 
 class Run:
@@ -54,18 +62,20 @@ class ShardView:
     def __init__(self, name: str, lock: threading.Lock) -> None:
         self.name = name
         self.sites: tuple[MemberSite, ...] = ()  # Members, the one to read from first.
-        self.starts_at = 0  # The first segment that is still there.
+        self.layout = Layout(name)
         self.damaged: set[int] = set()  # Segments that were found to be whole on no site.
         self._lock = lock
         self._runs: list[Run] = []
+        self._certain: int | None = None
         self._newest: list[Part] = []
         self._loading = threading.RLock()
         self._parts: OrderedDict[int, list[Part]] = OrderedDict()
         self._bases: OrderedDict[int, dict[Place, int]] = OrderedDict()
+        self._copies: OrderedDict[str, CopyIndex] = OrderedDict()
 
     def reset(self) -> None:
         """Nothing is known any more."""
-        self._runs, self._newest = [], []
+        self._runs, self._newest, self._certain = [], [], None
         self._parts.clear()
         self._bases.clear()
 
@@ -98,11 +108,18 @@ class ShardView:
         for topic, partition, first, _ in directory:
             part.index.add(topic, partition, first, position)
         part.end = end
+        # A run whose groups are shown counts for sure, and so does what it says of the runs before it.
+        self._certain = self._runs[-1].number
 
     def find(self, topic: str, partition: int, offset: int) -> tuple[Part, int] | None:
         """The segment with the record, and where in it to walk from. None where that was removed. Raises CorruptLog, LogError."""
         with self._loading:
-            while self._runs and self._runs[0].number < self.starts_at:
+            copies = self.layout.compacted
+            if copies and offset < self.copy(copies[-1]).end((topic, partition)):
+                return self._in_copies(copies, topic, partition, offset)
+            if not self._runs:
+                return None
+            while len(self._runs) > 1 and self._runs[0].number < self.layout.starts_at:
                 self._runs.pop(0)
             run = self._run_of((topic, partition), offset)
             if run is None:
@@ -125,7 +142,12 @@ class ShardView:
             if found is None:
                 start = self.start_offset(topic, partition)
                 raise LogError(f"{topic}/{partition} has no offset {offset} any more; valid are from {start} on")
-            if first is None or (found[0].number, found[1]) < (first[0].number, first[1]):
+            # The parts of a copy have one number, and names that sort.
+            if first is None or (found[0].number, found[0].copy or "", found[1]) < (
+                first[0].number,
+                first[0].copy or "",
+                first[1],
+            ):
                 first = found
         assert first is not None, "some partition is wanted"
         return first
@@ -142,26 +164,71 @@ class ShardView:
         """Where the partition goes on in the run behind the part's; None where that is the newest. Raises CorruptLog."""
         with self._loading:
             run = next((run for run in self._runs if run.number > part.number), None)
-            return None if run is None else self._base(run).get((topic, partition), 0)
+            return None if run is None else self.base(run).get((topic, partition), 0)
+
+    def _in_copies(self, copies: Sequence[Compacted], topic: str, partition: int, offset: int) -> tuple[Part, int] | None:
+        place = (topic, partition)
+        if offset < self.start_offset(topic, partition):
+            return None
+        copy = copies[bisect_right(copies, offset, key=lambda each: self.copy(each).end(place))]
+        found = self.copy(copy).position(place, offset)
+        if found is None:
+            return None
+        part, position = found
+        return Part(copy.last, 0, copy.parts[part], Index(), copy=part_name(self.name, copy.id, part)), position
+
+    def copy(self, compacted: Compacted) -> CopyIndex:
+        """The index of a compacted copy. Raises CorruptLog, StorageUnavailable."""
+        with self._loading:
+            index = self._copies.get(compacted.id)
+            if index is None:
+                index = self.from_any(lambda site: read_index(site.storage, self.name, compacted))
+                self._copies[compacted.id] = index
+                while len(self._copies) > COPIES_KNOWN_MAX:
+                    self._copies.popitem(last=False)
+            self._copies.move_to_end(compacted.id)
+            return index
+
+    def sealed(self) -> list[Run]:
+        """The runs, oldest first, that count for sure, nobody writes to or takes over from, and no copy has yet."""
+        with self._loading:
+            with self._lock:
+                certain = self._certain
+            if certain is None:
+                return []
+            while self._runs[0].number > self.layout.starts_at and self._earlier():
+                continue
+            return [run for run in self._runs if self.layout.starts_at <= run.number < certain]
+
+    def after(self, run: Run) -> Run:
+        """The run that follows one of those that are `sealed`."""
+        with self._loading:
+            return self._runs[self._runs.index(run) + 1]
 
     def start_offset(self, topic: str, partition: int) -> int:
         """The first offset that is still there."""
+        place = (topic, partition)
         with self._loading:
+            copies = self.layout.compacted
+            if copies:
+                last = self.copy(copies[-1]).partitions.get(place)
+                first = self.copy(copies[0]).partitions.get(place)
+                return max(last.floor if last else 0, first.first if first else 0)
             if not self._runs:
                 return 0
-            while self._runs[0].number > self.starts_at and self._earlier():
+            while self._runs[0].number > self.layout.starts_at and self._earlier():
                 continue
-            first = next((run for run in self._runs if run.number >= self.starts_at), self._runs[-1])
-            return self._base(first).get((topic, partition), 0)
+            run = next((run for run in self._runs if run.number >= self.layout.starts_at), self._runs[-1])
+            return self.base(run).get(place, 0)
 
     def _run_of(self, place: Place, offset: int) -> Run | None:
-        while self._base(self._runs[0]).get(place, 0) > offset:
+        while self.base(self._runs[0]).get(place, 0) > offset:
             if not self._earlier():
                 return None
         low, high = 0, len(self._runs) - 1
         while low < high:
             middle = (low + high + 1) // 2
-            if self._base(self._runs[middle]).get(place, 0) <= offset:
+            if self.base(self._runs[middle]).get(place, 0) <= offset:
                 low = middle
             else:
                 high = middle - 1
@@ -170,19 +237,20 @@ class ShardView:
     def _earlier(self) -> bool:
         """Looks up the run before the first that is known; False where there is none."""
         first = self._runs[0]
-        if first.before is None or first.before < self.starts_at:
+        if first.before is None or first.before < self.layout.starts_at:
             return False
-        after = self._header(first.number).header
-        run = Run(first.before, self._header(first.before).header.checkpoint_before)
+        after = self.header(first.number).header
+        run = Run(first.before, self.header(first.before).header.checkpoint_before)
         run.last, run.last_end = after.previous, after.previous_end
         with self._lock:
             self._runs.insert(0, run)
         return True
 
-    def _base(self, run: Run) -> dict[Place, int]:
+    def base(self, run: Run) -> dict[Place, int]:
+        """Where partitions end when the run begins."""
         base = self._bases.get(run.number)
         if base is None:
-            base = self._header(run.number).base
+            base = self.header(run.number).base
             self._keep(self._bases, run.number, base, BASES_KNOWN_MAX)
         return base
 
@@ -202,7 +270,8 @@ class ShardView:
             number, end = header.previous, header.previous_end
         return parts[::-1]
 
-    def _header(self, number: int) -> Segment:
+    def header(self, number: int) -> Segment:
+        """A segment by its header. Raises CorruptLog, StorageUnavailable."""
         return self.from_any(partial(_segment, number))
 
     def from_any(self, read: Callable[[MemberSite], T]) -> T:

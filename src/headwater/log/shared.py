@@ -6,10 +6,10 @@ A log keeps nothing of its own: whoever opens it finds everything on the sites.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -34,6 +34,8 @@ from headwater.log.follow import Follower, Shown
 from headwater.log.groups import Membership
 from headwater.log.holdings import Owners
 from headwater.log.interface import AppendGroup, Commit, Fetch
+from headwater.log.keeper import Keeper
+from headwater.log.layout import Layouts
 from headwater.log.member import MemberSite
 from headwater.log.named_storage import NamedStorage
 from headwater.log.quarantine import Quarantine, Stretch, read_past
@@ -42,10 +44,12 @@ from headwater.log.runtime import Runtime, Threads
 from headwater.log.segment import Group, Mark, Segment, SegmentHeader
 from headwater.log.shard_view import Part, ShardView
 from headwater.log.shard_writer import SharedWriter
-from headwater.log.storage import Storage, StorageUnavailable
+from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
 from headwater.log.takeover import Claim, Sites, take_over
 from headwater.log.topics import TopicRegistry, TopicSettings
+from headwater.log.upkeep import UpkeepSettings
 
+T = TypeVar("T")
 _DEFAULTS = TopicSettings()
 _log = structlog.get_logger()
 
@@ -62,6 +66,7 @@ class LogSettings(NamedTuple):
     segment_bytes_max: int = SEGMENT_BYTES_MAX
     flush_s: float = OBJECT_FLUSH_S
     follows: bool = True
+    upkeep: UpkeepSettings = UpkeepSettings()
 
 
 class SharedLog:
@@ -97,8 +102,11 @@ class SharedLog:
             self._created = self._topics.list()
         self.refresh()
         self._threads = [threading.Thread(target=run, name="log", daemon=True) for run in (self._run, self._run_sites)]
+        self.keeper = Keeper(sites, runtime, self._written, settings.upkeep)
         for thread in self._threads if settings.follows else ():
             thread.start()
+        if settings.follows:
+            self.keeper.start()
 
     def writer(self, shard: str) -> SharedWriter:
         """See `Log`."""
@@ -122,13 +130,18 @@ class SharedLog:
             self._writers[shard] = SharedWriter(self, view, committer, self._settings.flush_s)
             return self._writers[shard]
 
+    def _written(self) -> list[ShardView]:
+        with self._opening:
+            return [self._views[shard] for shard in self._writers]
+
     def _take_claim(self, view: ShardView, claim: Claim) -> None:
         found: list[Segment | Group] = []
         for counted in claim.counted:
             found += [counted.segment, *counted.groups]
+        layout = Layouts(view.name, self.sites, self._runtime).look()
         with self.lock:
             view.sites = self.in_order(claim.members)
-            view.starts_at = claim.manifest.starts_at
+            view.layout = layout
         self._take_in(view, Shown(found, anew=True))
 
     def _take_in(self, view: ShardView, shown: Shown) -> None:
@@ -293,21 +306,44 @@ class SharedLog:
             owner = self.owners.owner(topic, partition)
             assert owner is not None
             view = self._views[owner]
+        layout = view.layout
+        try:
+            return self._read(view, topic, partition, offset, end, bytes_max)
+        except CorruptLog as e:
+            # What lay there may have been compacted or removed since this process looked, which a paused one may have missed.
+            view.layout = Layouts(view.name, self.sites, self._runtime).look()
+            if view.layout != layout:
+                return self._read(view, topic, partition, offset, end, bytes_max)
+            return self._read_past(view, topic, partition, offset, bytes_max, e)
+
+    def _read(self, view: ShardView, topic: str, partition: int, offset: int, end: int, bytes_max: int) -> Fetch:
+        part, at = self._found(view, topic, partition, offset, end)
+        limit = part.end
+        data, next_offset = self._from_any(
+            view, part, lambda site: read_records(site, part, at, limit, topic, partition, offset, max(bytes_max, 1))
+        )
+        return Fetch(data=data, first_offset=offset, next_offset=next_offset)
+
+    def _found(self, view: ShardView, topic: str, partition: int, offset: int, end: int) -> tuple[Part, int]:
         found = view.find(topic, partition, offset)
         if found is None:
             start = view.start_offset(topic, partition)
             if offset < start:
                 raise LogError(f"{topic}/{partition} has no offset {offset} any more; valid are {start} to {end}")
-            raise CorruptLog(f"shard {owner}: {topic}/{partition} {offset} is in none of its segments")
-        part, at = found
-        limit = part.end
-        try:
-            data, next_offset = view.from_any(
-                lambda site: read_records(site, part, at, limit, topic, partition, offset, max(bytes_max, 1))
-            )
-        except CorruptLog as e:
-            return self._read_past(view, part, at, topic, partition, offset, bytes_max, e)
-        return Fetch(data=data, first_offset=offset, next_offset=next_offset)
+            raise CorruptLog(f"shard {view.name}: {topic}/{partition} {offset} is in none of its segments")
+        return found
+
+    def _from_any(self, view: ShardView, part: Part, read: Callable[[MemberSite], T]) -> T:
+        """As the view's; a site that has the part damaged or not at all is repaired."""
+
+        def reads(site: MemberSite) -> T:
+            try:
+                return read(site)
+            except (CorruptLog, ObjectMissing):
+                self.keeper.damaged(view, part, site)
+                raise
+
+        return view.from_any(reads)
 
     def read_many(self, topic: str, offsets: Mapping[int, int], bytes_max: int) -> dict[int, Fetch]:
         """See `Log`."""
@@ -323,9 +359,9 @@ class SharedLog:
                     by_shard.setdefault(owner, {})[partition] = offset
         fetches: dict[int, Fetch] = {}
         for shard, wanted in sorted(by_shard.items()):
-            share = max(bytes_max // len(by_shard), 1)
+            view, share = self._views[shard], max(bytes_max // len(by_shard), 1)
             try:
-                fetches |= self._read_many(self._views[shard], topic, wanted, share)
+                fetches |= self._read_many(view, topic, wanted, share)
             except CorruptLog:
                 # One by one each partition goes on behind what no site has whole.
                 fetches |= {partition: self.read(topic, partition, offset, share) for partition, offset in wanted.items()}
@@ -336,8 +372,8 @@ class SharedLog:
         end = part.end
         parts: dict[int, list[bytes]] = {}
         next_offsets: dict[int, int] = {}
-        for partition, first, count, records in view.from_any(
-            lambda site: read_blocks(site, part, at, end, topic, wanted, bytes_max)
+        for partition, first, count, records in self._from_any(
+            view, part, lambda site: read_blocks(site, part, at, end, topic, wanted, bytes_max)
         ):
             if next_offsets.setdefault(partition, wanted[partition]) != first:
                 where = f"shard {view.name}: segment {part.number}"
@@ -346,10 +382,12 @@ class SharedLog:
             next_offsets[partition] = first + count
         return {p: Fetch(b"".join(found), wanted[p], next_offsets[p]) for p, found in parts.items()}
 
-    def _read_past(
-        self, view: ShardView, part: Part, at: int, topic: str, partition: int, offset: int, bytes_max: int, error: CorruptLog
-    ) -> Fetch:
-        """What can still be read behind damage that is on every site; what is passed over is counted."""
+    def _read_past(self, view: ShardView, topic: str, partition: int, offset: int, bytes_max: int, error: CorruptLog) -> Fetch:
+        """What can still be read behind damage that is on every site; what is passed over is counted. Not in compacted copies."""
+        found = view.find(topic, partition, offset)
+        if found is None or found[0].copy is not None:
+            raise error
+        part, at = found
         stretches = [Stretch(part.number, at, part.end)]
         stretches += [Stretch(other.number, other.start, other.end) for other in view.behind(part)]
         fetch = read_past(view.sites, stretches, topic, partition, offset, max(bytes_max, 1))
@@ -506,6 +544,7 @@ class SharedLog:
         for writer in list(self._writers.values()):
             writer.close()
         self._stop.set()
+        self.keeper.close()
         with self._appended:
             self._appended.notify_all()
         for thread in self._threads:

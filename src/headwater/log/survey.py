@@ -12,6 +12,7 @@ import msgspec
 from headwater.core.errors import CorruptLog
 from headwater.log.follow import last_manifests
 from headwater.log.history import read_header
+from headwater.log.layout import Layouts
 from headwater.log.ledger import numbers_in, object_name
 from headwater.log.manifest import Manifest, decode_manifest
 from headwater.log.member import MemberSite
@@ -63,9 +64,10 @@ def survey(sites: Sites, runtime: Runtime) -> list[ShardState]:
 def _shard(name: str, sites: Sites, runtime: Runtime) -> ShardState:
     try:
         number, manifest = _manifest(name, sites, runtime)
+        starts_at = Layouts(name, sites, runtime).look().starts_at
     except CorruptLog as error:
         return ShardState(name, -1, "", "", 0, [], str(error))
-    state = ShardState(name, number, manifest.writer, manifest.host, manifest.starts_at, [])
+    state = ShardState(name, number, manifest.writer, manifest.host, starts_at, [])
     held: dict[str, set[int]] = {}
     readers: dict[str, MemberSite] = {}
     members = {member.site: member for member in manifest.members}
@@ -73,7 +75,7 @@ def _shard(name: str, sites: Sites, runtime: Runtime) -> ShardState:
         site = SiteState(storage.name, storage.name in members)
         state.sites.append(site)
         try:
-            held[site.site] = {each for each in _numbers(storage, name) if each >= manifest.starts_at}
+            held[site.site] = {each for each in _numbers(storage, name) if each >= starts_at}
             site.segments = len(held[site.site])
             if site.member:
                 readers[site.site] = MemberSite(storage, name, members[site.site].admission)
