@@ -289,6 +289,11 @@ class SharedLog:
         with self._opening:
             return tuple(sorted(self._views))
 
+    def view_of(self, shard: str) -> ShardView:
+        """A shard that is there, as this process reads it."""
+        with self._opening:
+            return self._views[shard]
+
     def state(self, name: str) -> bytes | None:
         """See `Log`."""
         with self.lock:

@@ -9,5 +9,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("export", "Write the records of a topic into files."),
     ("groups", "List consumer groups: members, offsets, lag."),
     ("sites", "Say where the shards of a log lie, who writes them, and what which site lacks."),
+    ("verify", "Check all that a log has, on every site."),
+    ("repair", "Bring what is damaged or missing on a site from one that has it whole."),
+    ("compact", "Make sorted copies of segments that are over, and drop what is past its retention."),
 )
 """Name and help, as in `headwater.cli.main`."""

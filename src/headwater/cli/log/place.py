@@ -123,18 +123,20 @@ def reading(place: Place, follows: bool = False) -> Iterator[SharedLog]:
     Raises LogError where there is none.
     """
     _say_to_stderr()
-    for name, path in place.sites.items():
-        if "://" not in path and not Path(path).is_dir() and len(place.sites) == 1:
-            hint = " yet: `headwater up` begins it" if place.project else ""
-            raise LogError(
-                f"there is no log at {path}{hint}" if name == UNNAMED else f"site {name}: there is no log at {path}{hint}"
-            )
+    check_place(place)
     sites, witnesses = place.storages(read_only=True)
     log = open_log(sites, witnesses, LogSettings(first=place.first, follows=follows))
     try:
         yield log
     finally:
         log.close()
+
+
+def check_place(place: Place) -> None:
+    """Raises LogError where the only site is a directory that is not there; of several sites some may be lost."""
+    path = next(iter(place.sites.values()))
+    if len(place.sites) == 1 and "://" not in path and not Path(path).is_dir():
+        raise LogError(f"there is no log at {path}{' yet: `headwater up` begins it' if place.project else ''}")
 
 
 @contextlib.contextmanager
