@@ -294,7 +294,13 @@ class Verification:
     def _walk(self, layout: Layout) -> Iterator[_Link | Finding]:
         """What counts, newest first; and segments of which no member has the header, so that what they follow is not known."""
         numbers = sorted({number for site in self._members for number in self._numbers(site)}, reverse=True)
-        last = next((found for number in numbers if (found := self._last(number)) is not None), None)
+        last: _Link | None = None
+        for candidate in numbers:
+            unreadable: list[Finding] = []
+            last = self._last(candidate, unreadable)
+            if last is not None:
+                break
+            yield from unreadable
         if last is None:
             return
         yield last
@@ -329,16 +335,25 @@ class Verification:
                 return segment
         return None
 
-    def _last(self, number: int) -> _Link | None:
-        """The last segment, as far as the member has it that has most; None where the number is that of a fence."""
+    def _last(self, number: int, unreadable: list[Finding]) -> _Link | None:
+        """The last segment, as far as the member has it that has most; None where the number is that of a fence.
+
+        Or where no member can read it: then ``unreadable`` says why.
+        """
         best: _Link | None = None
         for site in self._members:
             try:
                 segment = read_header(site, number)
                 if segment is not None and segment.header.fence:
+                    unreadable.clear()
                     return None
                 tail = read_tail(site, number)
-            except (CorruptLog, StorageUnavailable):
+            except CorruptLog as e:
+                name = site.place(number)
+                what = str(e).removeprefix(f"{site.name}: {name}: ")
+                unreadable.append(Finding(self._shard, site.name, name, _byte_of(e), what, None, "segment", number))
+                continue
+            except StorageUnavailable:
                 continue
             if tail is not None and (best is None or tail.segment.end > best.end):
                 best = _Link(tail.segment, tail.segment.end, None)
