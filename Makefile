@@ -89,9 +89,11 @@ bench: setup ## Measure the kernel (events/s of CPU time; ARGS=… for the table
 	$(BIN)/python benchmarks/kernel.py $(ARGS)
 	$(if $(filter no,$(PLOTS)),,$(BIN)/python benchmarks/curves.py)
 
-bench-log: setup ## Measure the log: CPU beside bare zstd, bytes, latency; then the same beside Kafka (KAFKA=no: without; ARGS=… for the first)
+bench-log: setup ## Measure the log: CPU beside bare zstd, bytes, latency, sites; then beside Kafka and its replicas (KAFKA=no: without; ARGS=… for the first)
 	$(BIN)/python benchmarks/log.py $(ARGS)
+	$(BIN)/python benchmarks/log_sites.py
 	$(if $(filter no,$(KAFKA)),,$(BIN)/python benchmarks/log_kafka.py)
+	$(if $(filter no,$(KAFKA)),,$(BIN)/python benchmarks/log_replicas.py)
 
 curves: setup ## Draw how the kernel's cost grows with rules, outputs, bytes and apps, into build/curves
 	$(BIN)/python benchmarks/curves.py $(ARGS)

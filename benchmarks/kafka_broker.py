@@ -1,9 +1,10 @@
-"""One Apache Kafka broker on loopback, KRaft, with jars from Maven Central; ended in every case, its data removed."""
+"""Apache Kafka on loopback, one broker or several, KRaft, with jars from Maven Central; ended in every case, its data removed."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -20,29 +21,42 @@ import java_program
 from confluent_kafka.admin import AdminClient
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
+REQUESTS = Path(__file__).parent / "kafka" / "Requests.java"
 TOOLS = ("java", "mvn")
 START_SECONDS_MAX = 120.0
 CLUSTER = "aGVhZHdhdGVyLWJlbmNo"
 # As Kafka's own start script has them.
-JAVA = ("java", "-server", "-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35")
+JAVA = ("java", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35")
+HEAP_MIB = 1024
+CONFIG, OUTPUT = "server.properties", "output"
 _TO_DIE_WITH_PARENT = 1
 
 
-class Broker(NamedTuple):
-    """Where it listens, and its process."""
+class Cluster(NamedTuple):
+    """Where its brokers listen, their processes and their data."""
 
     address: str
-    pid: int
-    data: Path
+    pids: tuple[int, ...]
+    data: tuple[Path, ...]
 
     def cpu_seconds(self) -> float:
-        """User and system time of the process so far, its compiler and garbage collector included."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """User and system time of the processes so far, their compilers and garbage collectors included."""
+        return sum(_cpu_seconds(pid) for pid in self.pids)
 
     def topic_bytes(self, topic: str) -> int:
-        """Bytes of the topic's segments; its index files, which are made ahead, are left out."""
-        return sum(path.stat().st_size for path in self.data.glob(f"{topic}-*/*.log"))
+        """Bytes of the topic's segments, of all replicas; index files, which are made ahead, are left out."""
+        return sum(path.stat().st_size for data in self.data for path in data.glob(f"{topic}-*/*.log"))
+
+    def requests(self) -> dict[str, int]:
+        """How many requests of each kind the brokers have answered so far; ``FetchFollower`` is what copies replicas."""
+        command = ("java", "--add-modules", "jdk.attach", str(REQUESTS), *map(str, self.pids))
+        found: dict[str, int] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def missing() -> str | None:
@@ -52,19 +66,25 @@ def missing() -> str | None:
     return next((tool for tool in TOOLS if shutil.which(tool) is None), None)
 
 
-def properties(port: int, controller_port: int, data: Path, flush_each: bool) -> str:
-    """The broker's configuration. With ``flush_each``, every produce request is synced before it is acknowledged."""
+def properties(node: int, brokers: int, ports: tuple[int, int], data: Path, flush_each: bool) -> str:
+    """The configuration of broker ``node`` of 1 to ``brokers``; the first is the controller as well.
+
+    ``ports`` are its own and the controller's. With ``flush_each``, every produce request is synced before it is acknowledged.
+    """
+    port, controller_port = ports
+    controls = node == 1
     settings = {
-        "process.roles": "broker,controller",
-        "node.id": 1,
+        "process.roles": "broker,controller" if controls else "broker",
+        "node.id": node,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port}" + (f",CONTROLLER://127.0.0.1:{controller_port}" if controls else ""),
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": data,
-        "offsets.topic.replication.factor": 1,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
+        "offsets.topic.replication.factor": brokers,
+        "transaction.state.log.replication.factor": brokers,
+        "transaction.state.log.min.isr": brokers,
+        "min.insync.replicas": brokers,
         "group.initial.rebalance.delay.ms": 0,
         "message.max.bytes": 16 * 1024 * 1024,
         "auto.create.topics.enable": "false",
@@ -86,45 +106,54 @@ def _die_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def running(flush_each: bool, directory: Path) -> Iterator[Broker]:
-    """A broker that listens. Raises RuntimeError with the end of its output where it does not start."""
+def running(flush_each: bool, directory: Path, brokers: int = 1, heap_mib: int = HEAP_MIB) -> Iterator[Cluster]:
+    """Brokers that listen. Raises RuntimeError with the end of their output where one does not start."""
     lib = java_program.fetched(POM, java_program.BUILD.parent / "kafka")
-    with tempfile.TemporaryDirectory(dir=directory) as name:
-        place = Path(name)
-        port, controller_port = _free_ports(2)
-        config, output = place / "server.properties", place / "output"
-        config.write_text(properties(port, controller_port, place / "data", flush_each))
-        java = (*JAVA, "-cp", f"{lib}/*")
-        with output.open("wb") as out:
-            storage = (*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(config))
-            if subprocess.run(storage, stdout=out, stderr=out).returncode:
-                raise _not_started(output)
-            process = subprocess.Popen(
-                (*java, "kafka.Kafka", str(config)), stdout=out, stderr=out, preexec_fn=_die_with_parent, cwd=place
-            )
-        try:
-            broker = Broker(f"127.0.0.1:{port}", process.pid, place / "data")
-            _wait_until_up(process, broker, output)
-            yield broker
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    java = (*JAVA, f"-Xms{heap_mib}m", f"-Xmx{heap_mib}m", "-cp", f"{lib}/*")
+    with tempfile.TemporaryDirectory(dir=directory) as name, contextlib.ExitStack() as ending:
+        controller_port, *ports = _free_ports(1 + brokers)
+        places, processes = [], []
+        for node, port in enumerate(ports, 1):
+            place = Path(name) / f"broker{node}"
+            place.mkdir()
+            (place / CONFIG).write_text(properties(node, brokers, (port, controller_port), place / "data", flush_each))
+            processes.append(_started(java, place))
+            ending.callback(_end, processes[-1])
+            places.append(place)
+        addresses = ",".join(f"127.0.0.1:{port}" for port in ports)
+        cluster = Cluster(addresses, tuple(one.pid for one in processes), tuple(place / "data" for place in places))
+        _wait_until_up(processes, cluster, places)
+        yield cluster
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], broker: Broker, output: Path) -> None:
-    admin = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
+def _started(java: tuple[str, ...], place: Path) -> subprocess.Popen[bytes]:
+    with (place / OUTPUT).open("wb") as out:
+        storage = (*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", CONFIG)
+        if subprocess.run(storage, stdout=out, stderr=out, cwd=place).returncode:
+            raise _not_started([place])
+        return subprocess.Popen((*java, "kafka.Kafka", CONFIG), stdout=out, stderr=out, preexec_fn=_die_with_parent, cwd=place)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_up(processes: list[subprocess.Popen[bytes]], cluster: Cluster, places: list[Path]) -> None:
+    admin = AdminClient({"bootstrap.servers": cluster.address, "log_level": 0})
     ends_at = time.perf_counter() + START_SECONDS_MAX
-    while process.poll() is None and time.perf_counter() < ends_at:
+    while all(one.poll() is None for one in processes) and time.perf_counter() < ends_at:
         with contextlib.suppress(Exception):
-            if admin.list_topics(timeout=1).brokers:
+            if len(admin.list_topics(timeout=1).brokers) == len(processes):
                 return
         time.sleep(0.1)
-    raise _not_started(output)
+    raise _not_started(places)
 
 
-def _not_started(output: Path) -> RuntimeError:
-    return RuntimeError(f"the Kafka broker did not start:\n{output.read_text(errors='replace')[-3000:]}")
+def _not_started(places: list[Path]) -> RuntimeError:
+    ends = "\n".join((place / OUTPUT).read_text(errors="replace")[-3000:] for place in places)
+    return RuntimeError(f"the Kafka broker did not start:\n{ends}")

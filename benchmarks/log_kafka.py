@@ -24,7 +24,7 @@ import log_load
 import open_loop
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from kafka_broker import Broker
+from kafka_broker import Cluster
 from log import latency_figures
 from log_load import TOPIC
 
@@ -40,7 +40,7 @@ class Failed(Exception):
     """Kafka refused a message."""
 
 
-def producer(broker: Broker, given: argparse.Namespace) -> Producer:
+def producer(broker: Cluster, given: argparse.Namespace) -> Producer:
     """One that waits for as many bytes as a block of the log has, or for the linger time.
 
     Idempotent only if asked: five requests under way are then the most, and librdkafka 2.16 spins while it waits for one of them.
@@ -62,10 +62,10 @@ def producer(broker: Broker, given: argparse.Namespace) -> Producer:
     )
 
 
-def make_topic(broker: Broker, topic: str) -> None:
-    """One partition, one replica."""
+def make_topic(broker: Cluster, topic: str, replicas: int = 1) -> None:
+    """One partition."""
     admin = AdminClient({"bootstrap.servers": broker.address})
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(60)
+    admin.create_topics([NewTopic(topic, 1, replicas)])[topic].result(60)
 
 
 def messages_of(data: bytes) -> Messages:
@@ -73,7 +73,7 @@ def messages_of(data: bytes) -> Messages:
     return [{"value": encode(record)} for record in decode_all(data)]
 
 
-def both_cpus(broker: Broker, work: Callable[[], object]) -> tuple[float, float, float]:
+def both_cpus(broker: Cluster, work: Callable[[], object]) -> tuple[float, float, float]:
     """Seconds of the client's CPU, of the server's and of the clock meanwhile."""
     server, clock = broker.cpu_seconds(), time.perf_counter()
     client = log_load.cpu_of(work)
@@ -88,7 +88,7 @@ def produce_all(client: Producer, topic: str, groups: list[Messages]) -> None:
         raise Failed(f"{left} messages were not delivered within {DELIVER_SECONDS_MAX:g} s")
 
 
-def consume_all(broker: Broker, topic: str, start: int, count: int) -> int:
+def consume_all(broker: Cluster, topic: str, start: int, count: int) -> int:
     """Reads so many messages of the partition; gives their bytes."""
     client = Consumer(
         {
@@ -114,7 +114,7 @@ def consume_all(broker: Broker, topic: str, start: int, count: int) -> int:
         client.close()
 
 
-def end_of(broker: Broker, topic: str) -> int:
+def end_of(broker: Cluster, topic: str) -> int:
     """One past the last message of the partition."""
     client = Consumer({"bootstrap.servers": broker.address, "group.id": "bench"})
     try:
@@ -124,7 +124,7 @@ def end_of(broker: Broker, topic: str) -> int:
     return int(end)
 
 
-def in_turns(broker: Broker, given: argparse.Namespace, load: log_load.Load) -> dict[str, Any]:
+def in_turns(broker: Cluster, given: argparse.Namespace, load: log_load.Load) -> dict[str, Any]:
     """Rounds of producing everything and reading it; the rounds before them warm Java up."""
     topic = "throughput"
     make_topic(broker, topic)
@@ -137,6 +137,7 @@ def in_turns(broker: Broker, given: argparse.Namespace, load: log_load.Load) -> 
         start = number * load.events
         consumed.append(both_cpus(broker, lambda: sizes.append(consume_all(broker, topic, start, load.events))))  # noqa: B023
         assert sizes == [load.record_bytes], (sizes, load.record_bytes)
+    client.close()
     fraction = broker.topic_bytes(topic) / (load.record_bytes * (given.warm_up + given.rounds))
     return {
         "append": medians(produced[given.warm_up :], load.events),
@@ -155,7 +156,7 @@ def medians(rounds: list[tuple[float, float, float]], events: int) -> dict[str, 
     }
 
 
-def steady(broker: Broker, given: argparse.Namespace) -> dict[str, Any]:
+def steady(broker: Cluster, given: argparse.Namespace) -> dict[str, Any]:
     """Latency from when an append should have begun until the last of its messages is acknowledged."""
     topic = "steady"
     make_topic(broker, topic)
@@ -193,6 +194,7 @@ def steady(broker: Broker, given: argparse.Namespace) -> dict[str, Any]:
     finally:
         stop.set()
         thread.join()
+        client.close()
     events, sent = arrivals * given.append_events, (warm_up + arrivals) * given.append_events
     if (stored := end_of(broker, topic)) < sent:
         raise Failed(f"{stored} of {sent} messages were stored")

@@ -133,7 +133,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each flush setting")
     parser.add_argument("--rates", type=int, nargs="+", default=[1_000, 10_000], help="events a second on the object store")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="little of everything: that it works, not what it costs")
     given = parser.parse_args()
+    if given.quick:
+        given.events, given.rounds, given.seconds, given.rates = 2000, 1, 1.0, [1000]
     given.directory.mkdir(parents=True, exist_ok=True)
     load = log_load.load(given.events, given.batch_bytes)
     folders = {}

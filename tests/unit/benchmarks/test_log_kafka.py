@@ -16,10 +16,17 @@ needs_kafka = pytest.mark.skipif(kafka_broker.missing() is not None and "CI" not
 
 
 def test_only_one_kind_syncs_every_request() -> None:
-    with_flush, without = (kafka_broker.properties(1, 2, Path("data"), flush_each) for flush_each in (True, False))
+    with_flush, without = (kafka_broker.properties(1, 1, (1, 2), Path("data"), flush_each) for flush_each in (True, False))
     assert set(with_flush.splitlines()) - set(without.splitlines()) == {"log.flush.interval.messages=1"}
     [listeners] = [line for line in without.splitlines() if line.startswith("listeners=")]
     assert listeners.count("127.0.0.1:") == listeners.count("//") == 2
+
+
+def test_every_replica_counts_for_an_acknowledgement() -> None:
+    lines = [set(kafka_broker.properties(node, 3, (node, 9), Path("data"), False).splitlines()) for node in (1, 2, 3)]
+    assert all({"min.insync.replicas=3", "controller.quorum.voters=1@127.0.0.1:9"} <= one for one in lines)
+    assert ["process.roles=broker,controller" in one for one in lines] == [True, False, False]
+    assert [sum("CONTROLLER://127.0.0.1:9" in line for line in one) for one in lines] == [1, 0, 0]
 
 
 def test_a_message_is_a_record_of_the_log() -> None:
@@ -62,17 +69,18 @@ def test_both_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 @pytest.mark.slow
 @needs_kafka
 def test_the_broker_is_ended_whatever_happens(tmp_path: Path) -> None:
-    found: list[kafka_broker.Broker] = []
+    found: list[kafka_broker.Cluster] = []
 
     def fails() -> None:
-        with kafka_broker.running(False, tmp_path) as broker:
-            found.append(broker)
-            assert runs(broker.pid)
+        with kafka_broker.running(False, tmp_path, brokers=2, heap_mib=256) as cluster:
+            found.append(cluster)
+            assert len(cluster.pids) == 2
+            assert all(map(runs, cluster.pids))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fails()
-    assert not runs(found[0].pid)
+    assert not any(map(runs, found[0].pids))
     assert not list(tmp_path.iterdir())
     broken = kafka_broker.properties
     with pytest.MonkeyPatch.context() as patch:
