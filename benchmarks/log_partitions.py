@@ -52,7 +52,9 @@ class Reader(threading.Thread):
 
     def _round(self) -> bool:
         """One read of them all; False where the time is over."""
-        if self._ends_at is not None and time.perf_counter() > self._ends_at:
+        # Only a round that begins after the last append can find that nothing is left.
+        ends_at = self._ends_at
+        if ends_at is not None and time.perf_counter() > ends_at:
             return False
         fetches = self._log.read_many(log_load.TOPIC, self._offsets, _READ_BYTES)
         self.reads += bool(fetches)
@@ -62,7 +64,7 @@ class Reader(threading.Thread):
             self._offsets[partition] = fetch.next_offset
         if not fetches:
             self._log.wait(0.05)
-        return bool(fetches) or self._ends_at is None
+        return bool(fetches) or ends_at is None
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
