@@ -41,7 +41,8 @@ _ETL = {
 
 def metrics(embedded: Embedded) -> str:
     """The text. Counts are from the start of the process, but for those of `etl` and `deliver`: from the first event on."""
-    return render(*figures(embedded))
+    alarms = _metric("log_alarms", "Sites that left a shard, and shards that cannot be read", [("", len(embedded.log.alarms()))])
+    return "\n".join([*render(*figures(embedded)).splitlines(), *alarms, ""])
 
 
 def render(collect: Mapping[str, Any], etl: Mapping[str, Any], deliver: Mapping[str, Any]) -> str:

@@ -41,6 +41,7 @@ def status(embedded: Embedded) -> dict[str, Any]:
     collector = embedded.collector
     refusals = (refused, *((collector.link_error, collector.log_error) if collector else ()))
     errors += [error for error in refusals if error and error not in errors]
+    errors += embedded.log.alarms()
     return {
         "snapshot": snapshot_view(configuration.snapshot, refused, configuration.warnings),
         "collect": collect,

@@ -167,7 +167,7 @@ class Committer:
         while waiting:
             # What the new segment follows must not be lost behind its back.
             unsynced = self._before if self.unsynced else None
-            answers = self._ask(partial(_put_behind, unsynced, number, data), waiting)
+            answers = self._ask(partial(_put_behind, unsynced, segment.header, data), waiting)
             if any(answer is False for answer in answers.values()):
                 raise self._overtaken()
             if not in_doubt and all(isinstance(answer, StorageFull) for answer in answers.values()):
@@ -317,10 +317,14 @@ def _append_and_look(number: int, at: int, data: bytes, sync: bool, site: Member
     raise Overtaken(f"{site.name}: {site.place(number + 1)} is there")
 
 
-def _put_behind(unsynced: Segment | None, number: int, data: bytes, site: MemberSite) -> bool:
+def _put_behind(unsynced: Segment | None, header: SegmentHeader, data: bytes, site: MemberSite) -> bool:
+    # Names are free again where a site was erased, so that it would take this one and lack all others. In an object store, where
+    # a look costs a request for each group, checkpoints must do.
+    if header.checkpoint and not site.is_whole():
+        raise StorageUnavailable(f"{site.name}: {header.shard} was erased there")
     if unsynced is not None:
         site.append(unsynced.header.number, unsynced.end, b"")
-    return _put(number, data, site)
+    return _put(header.number, data, site)
 
 
 def _put(number: int, data: bytes, site: MemberSite) -> bool:

@@ -74,6 +74,14 @@ class MemberSite:
         self._parts = parts
         return True
 
+    def is_whole(self) -> bool:
+        """Whether the site still has the object that began its admission; one that was erased lost it."""
+        try:
+            self.storage.get(f"{directory_of(self.shard, self.admission)}/base")
+        except ObjectMissing:
+            return False
+        return True
+
     @property
     def up_to(self) -> int:
         """The last segment that lies with an earlier admission; -1 where none does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,25 @@ def test_a_site_that_is_silent_for_long_leaves_and_comes_back_with_what_it_misse
     other, its_clock = _open(storages, first="b")
     _look(other, its_clock)
     assert read_all(other, "t") == list(range(20))
+
+
+def test_a_site_that_is_erased_under_its_writer_leaves_and_comes_back_whole(tmp_path: Path) -> None:
+    storages = {name: Silent(FolderStorage(tmp_path / name)) for name in NAMES}
+    log, _ = _open(storages)
+    writer = log.writer("s-0")
+    for number in range(5):
+        writer.append(AppendGroup(batches=(batch("t", number, 1),)))
+    shutil.rmtree(tmp_path / "b")
+    writer.append(AppendGroup(batches=(batch("t", 5, 1),)))
+    assert writer.members == ("a", "c")
+    assert writer.readmit(log.sites.storages[1])
+    writer.append(AppendGroup(batches=(batch("t", 6, 1),)))
+    writer.close()
+    shutil.rmtree(tmp_path / "a")
+    shutil.rmtree(tmp_path / "c")
+    other, its_clock = _open(storages, first="b")
+    _look(other, its_clock)
+    assert read_all(other, "t") == list(range(7))
 
 
 def test_two_shards_that_hold_one_partition_are_told(storages: dict[str, Silent]) -> None:
