@@ -19,6 +19,7 @@ from headwater.log.storage import ObjectMissing, Storage, StorageFull, StorageUn
 from headwater.log.takeover import Claim, Sites, ledger_of
 
 _RETRY_S = 0.05
+_TRY_S_MIN = 1.0
 
 
 class Held(NamedTuple):
@@ -87,6 +88,7 @@ class Committer:
         """
         if self._over is not None:
             raise type(self._over)(str(self._over))
+        began = self._runtime.now()
         try:
             in_doubt = False
             if self.segment is not None and self._appends:
@@ -94,7 +96,7 @@ class Committer:
                 if at is not None:
                     return at
                 in_doubt = self.segment is None
-            return self._begin(group, in_doubt)
+            return self._begin(group, in_doubt, began)
         except (AppendInDoubt, Overtaken) as e:
             self._over = e
             raise
@@ -155,19 +157,19 @@ class Committer:
             self.unsynced, self._without_marks = True, None
         return at
 
-    def _begin(self, group: Group, in_doubt: bool) -> int:
+    def _begin(self, group: Group, in_doubt: bool, began: float) -> int:
         """A new segment with the group, put until all members have it, or those that stay silent are members no more.
 
-        ``in_doubt``: the group may lie in the segment before already.
+        ``in_doubt``: the group may lie in the segment before already. ``began``: when it was first tried.
         """
         segment, data, at = self._new_segment(group)
         number = segment.header.number
         waiting = list(self.members)
-        began = self._runtime.now()
         while waiting:
+            timeout_s = max(min(STORAGE_TIMEOUT_S, began + SITE_LOST_S - self._runtime.now()), _TRY_S_MIN)
             # What the new segment follows must not be lost behind its back.
             unsynced = self._before if self.unsynced else None
-            answers = self._ask(partial(_put_behind, unsynced, segment.header, data), waiting)
+            answers = self._ask(partial(_put_behind, unsynced, segment.header, data), waiting, timeout_s)
             if any(answer is False for answer in answers.values()):
                 raise self._overtaken()
             if not in_doubt and all(isinstance(answer, StorageFull) for answer in answers.values()):
@@ -234,8 +236,10 @@ class Committer:
         if stay:
             manifest = Manifest(self.shard, self.manifest.writer, tuple(site.member for site in stay), self.manifest.host)
             number = self._epoch + 1
+            ledger = ledger_of(self.shard, self._sites, self._runtime)
+            ledger.leave_out([site.name for site in silent])
             try:
-                if not ledger_of(self.shard, self._sites, self._runtime).propose(number, encode_manifest(manifest, number)):
+                if not ledger.propose(number, encode_manifest(manifest, number)):
                     raise self._overtaken()
             except StorageUnavailable as e:
                 reason = f"{reason}; {e}"
@@ -297,10 +301,15 @@ class Committer:
     def _overtaken(self) -> Overtaken:
         return Overtaken(f"shard {self.shard} was taken over by another process; a shard has one writer at a time")
 
-    def _ask(self, what: Callable[[MemberSite], object], sites: list[MemberSite] | None = None) -> dict[MemberSite, object]:
+    def _ask(
+        self,
+        what: Callable[[MemberSite], object],
+        sites: list[MemberSite] | None = None,
+        timeout_s: float = STORAGE_TIMEOUT_S,
+    ) -> dict[MemberSite, object]:
         """What each member gave, or the error where it failed."""
         asked = list(self.members) if sites is None else sites
-        answers = self._runtime.together([partial(what, site) for site in asked], STORAGE_TIMEOUT_S)
+        answers = self._runtime.together([partial(what, site) for site in asked], timeout_s)
         for answer in answers:
             if isinstance(answer, Exception) and not isinstance(answer, (StorageUnavailable, ObjectMissing, Overtaken)):
                 raise answer

@@ -13,7 +13,7 @@ with the first entry, or again with a copy of all the others' entries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -78,6 +78,13 @@ class Ledger:
             f"{object_name(self._directory, number)}: {mine} of {len(self._sites)} sites took it and {unknown} did not answer; "
             f"{self.majority} are needed"
         )
+
+    def leave_out(self, names: Collection[str]) -> None:
+        """These sites do not answer: the others are asked alone for a while, if they are a majority."""
+        until_s = self._runtime.now() + SITE_LOST_S
+        self._silent_until = [
+            until_s if site.name in names else at for site, at in zip(self._sites, self._silent_until, strict=True)
+        ]
 
     def _offer(self, number: int, data: bytes) -> list[bytes | StorageUnavailable]:
         """What each site keeps under the number, once it was offered these bytes, or those that a site before it keeps."""

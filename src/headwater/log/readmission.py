@@ -10,7 +10,7 @@ from headwater.log.history import read_header
 from headwater.log.layout import Layout
 from headwater.log.ledger import object_name
 from headwater.log.member import Base, MemberSite, directory_of, encode_base
-from headwater.log.segment import Segment
+from headwater.log.segment import Segment, SegmentReader, Torn
 from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
 
 _MARK_BYTES = 256
@@ -46,7 +46,7 @@ def admit(
     storage.put(f"{directory_of(shard, admission)}/base", encode_base(base))
     for number, end in reversed(chain[: len(chain) - held]):
         name = object_name(directory_of(shard, admission), number)
-        data = _range_of(members, number, 0, end)
+        data = _whole(members, number, end)
         if not storage.put(name, data) and storage.get(name) != data:
             raise CorruptLog(f"{storage.name}: {name}: there is another segment already")
     if not site.open():
@@ -71,6 +71,30 @@ def _same_end(site: MemberSite, members: Sequence[MemberSite], number: int, end:
     return len(found) == end - start and found == _range_of(members, number, start, end)
 
 
+def _whole(members: Sequence[MemberSite], number: int, end: int) -> bytes:
+    """The segment from a member that has it undamaged; where none has, as the first one has it."""
+    for member in members:
+        try:
+            data = member.get(number, 0, end)
+        except ObjectMissing:
+            continue
+        if len(data) == end and _is_whole(data):
+            return data
+    return _range_of(members, number, 0, end)
+
+
+def _is_whole(data: bytes) -> bool:
+    reader = SegmentReader(lambda at, length: data[at : None if length is None else at + length], "")
+    try:
+        at = (segment := reader.header()).end
+        for group in reader.groups(segment):
+            reader.check_bodies(group)
+            at = group.end
+    except (CorruptLog, Torn):
+        return False
+    return at == len(data)
+
+
 def _range_of(members: Sequence[MemberSite], number: int, start: int, end: int) -> bytes:
     for member in members:
         try:
@@ -88,8 +112,11 @@ def _before(members: Sequence[MemberSite], after: Segment) -> Segment | None:
     if number is None:
         return None
     for member in members:
-        segment = read_header(member, number)
+        try:
+            segment = read_header(member, number)
+        except CorruptLog:
+            continue
         if segment is not None:
             segment.end, segment.chain = after.header.previous_end, after.header.previous_chain
             return segment
-    raise CorruptLog(f"shard {members[0].shard}: segment {number} counts, and no member has it")
+    raise CorruptLog(f"shard {members[0].shard}: segment {number} counts, and no member has it whole")

@@ -15,7 +15,11 @@ def sweep(scenario: Callable[[int], object], seeds: Iterable[int]) -> None:
             raise
 
 
-def first_caught(scenario: Callable[[int], object], seeds: Iterable[int], error: type[Exception] = AssertionError) -> int | None:
+def first_caught(
+    scenario: Callable[[int], object],
+    seeds: Iterable[int],
+    error: type[Exception] | tuple[type[Exception], ...] = AssertionError,
+) -> int | None:
     """The first seed with which the scenario raises that error, as it must for a broken program; None where none does."""
     for seed in seeds:
         try:
