@@ -7,26 +7,20 @@ from typing import Annotated
 
 import typer
 
-from headwater.cli.ready import log_to_stderr, say_ready, url_of
+from headwater.cli.ready import Directory, Host, Json, Port, Site, log_to_stderr, say_ready, url_of
 from headwater.embedded import Embedded, Part, serve
 from headwater.embedded.server import bind
 
 
 def collect(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The project.")] = Path(),
+    directory: Directory = Path(),
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Of this collector, which keeps its partitions by it; the host's name by default.")
     ] = "",
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Else that of headwater.toml.")
-    ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. Else that of headwater.toml.")] = None,
-    site: Annotated[
-        str, typer.Option(metavar="NAME", envvar="HEADWATER_SITE", help="The site of the log to read from first.")
-    ] = "",
-    json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object when ready, and log lines as JSON.")
-    ] = False,
+    port: Port = None,
+    host: Host = None,
+    site: Site = "",
+    json: Json = False,
 ) -> None:
     """Take events over HTTP, as one of several collectors of a project.
 

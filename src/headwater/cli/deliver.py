@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from headwater.cli.ready import log_to_stderr, say_ready
+from headwater.cli.ready import Directory, Json, Site, log_to_stderr, say_ready
 from headwater.embedded import Embedded, Part
 from headwater.embedded.alone import run
 
 
 def deliver(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The project.")] = Path(),
-    site: Annotated[
-        str, typer.Option(metavar="NAME", envvar="HEADWATER_SITE", help="The site of the log to read from first.")
-    ] = "",
-    json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object when ready, and log lines as JSON.")
-    ] = False,
+    directory: Directory = Path(),
+    site: Site = "",
+    json: Json = False,
 ) -> None:
     """Write the datasets of a project to their files, beside its collectors and workers.
 

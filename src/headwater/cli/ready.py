@@ -1,4 +1,4 @@
-"""What the commands that run until a signal have in common: their log lines, and how they say that they are ready."""
+"""What the commands that run until a signal have in common: options, log lines, and how they say that they are ready."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ import logging
 import os
 import socket
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import structlog
+import typer
 
 from headwater.embedded import Embedded
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The project.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Else that of headwater.toml.")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on. Else that of headwater.toml.")]
+Site = Annotated[str, typer.Option(metavar="NAME", envvar="HEADWATER_SITE", help="The site of the log to read from first.")]
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object when ready, and log lines as JSON.")]
 
 
 def url_of(listener: socket.socket) -> str:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from headwater.cli.ready import log_to_stderr, say_ready, url_of
+from headwater.cli.ready import Directory, Host, Json, Port, Site, log_to_stderr, say_ready, url_of
 from headwater.embedded import Embedded, serve
 from headwater.embedded.server import bind
 
 
 def up(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The project.")] = Path(),
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Else that of headwater.toml.")
-    ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. Else that of headwater.toml.")] = None,
-    site: Annotated[
-        str, typer.Option(metavar="NAME", envvar="HEADWATER_SITE", help="The site of the log to read from first.")
-    ] = "",
-    json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object when ready, and log lines as JSON.")
-    ] = False,
+    directory: Directory = Path(),
+    port: Port = None,
+    host: Host = None,
+    site: Site = "",
+    json: Json = False,
 ) -> None:
     """Run a project in one process.
 

@@ -7,22 +7,18 @@ from typing import Annotated
 
 import typer
 
-from headwater.cli.ready import log_to_stderr, say_ready
+from headwater.cli.ready import Directory, Json, Site, log_to_stderr, say_ready
 from headwater.embedded import Embedded, Part
 from headwater.embedded.alone import run
 
 
 def worker(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The project.")] = Path(),
+    directory: Directory = Path(),
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Of this worker; the host's name and the process's number by default.")
     ] = "",
-    site: Annotated[
-        str, typer.Option(metavar="NAME", envvar="HEADWATER_SITE", help="The site of the log to read from first.")
-    ] = "",
-    json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object when ready, and log lines as JSON.")
-    ] = False,
+    site: Site = "",
+    json: Json = False,
 ) -> None:
     """Run the rules, as one of several workers of a project.
 

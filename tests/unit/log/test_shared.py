@@ -10,28 +10,14 @@ import pytest
 
 from headwater.core.errors import CorruptLog, LogError, Overtaken, StorageUnavailable
 from headwater.log.interface import AppendGroup, Commit, Producer
-from headwater.log.runtime import Threads
 from headwater.log.shared import LogSettings, SharedLog, open_log
 from headwater.log.storage import Storage
 from headwater.log.stores.folder import FolderStorage
 from headwater.testing.log_conformance import batch, read_all
 from headwater.testing.memory_storage import MemoryStorage
+from tests.unit.log.keeping import Clock
 
 NAMES = ("a", "b", "c")
-
-
-class Clock(Threads):
-    """A runtime whose time passes when it is told to, or sleeps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.time_s = 0.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def sleep(self, seconds: float) -> None:
-        self.time_s += seconds
 
 
 class Silent:
