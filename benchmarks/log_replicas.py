@@ -67,9 +67,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--directory", type=Path, default=log_load.DIRECTORY, help="on a local disk; files are removed in the end"
     )
-    parser.add_argument("--events", type=int, default=20_000, help="different events, all of them once a round")
+    parser.add_argument("--events", type=int, default=60_000, help="different events, all of them once a round")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--warm-up", type=int, default=10, help="rounds of Kafka that are not counted")
+    parser.add_argument("--warm-up", type=int, default=30, help="rounds of Kafka that are not counted")
     parser.add_argument("--batch-bytes", type=int, default=256 * 1024, help="records of one append, and of one batch")
     parser.add_argument("--linger-ms", type=float, default=5.0, help="that the producer waits for more messages")
     parser.add_argument("--appenders", type=int, default=4, help="threads that append to the log")
