@@ -49,8 +49,8 @@ test: setup check webhooks ## Lint, then run every test (ARGS=… goes to pytest
 test-long: setup webhooks ## The tests marked slow
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow $(ARGS)
 
-faults: setup ## The long fault tests of the log: 1,000 kill -9 rounds, power losses, flipped bits
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow tests/faults $(ARGS)
+faults: setup ## The long fault tests of the log: 1,000 kill -9 rounds, power losses, flipped bits, thousands of simulated seeds
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow tests/faults tests/simulation $(ARGS)
 
 witness: setup ## DuckDB beside `headwater etl` on 200,000 events and 1,000 rules, clean and dirty (WITNESS_EVENTS=… for fewer)
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow tests/parity/test_witness.py $(ARGS)
