@@ -26,6 +26,11 @@ def up(tmp_path: Path) -> Iterator[Up]:
     up.process.wait()
 
 
+def _heed_interrupts() -> None:
+    """Where tests run in the background, SIGINT may be ignored, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Tail:
     """A running `tail -f`, with the lines that it printed and when."""
 
@@ -36,6 +41,7 @@ class Tail:
                 (*COMMAND, "log", "tail", "-f", *options, "--json", "--project", str(directory)),
                 stdout=out,
                 stderr=errors,
+                preexec_fn=_heed_interrupts,
             )
 
     def interrupt(self) -> int:
@@ -117,6 +123,7 @@ def test_ctrl_c_ends_what_reads_a_lot_with_130(up: Up, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_heed_interrupts,
     )
     assert process.stdout
     process.stdout.readline()  # The pipe is full now, and nobody reads on.
