@@ -14,9 +14,14 @@ _NAME_BYTES_MAX = 1024
 _OFFSET_MAX = 2**63 - 1
 
 
+def is_shard_name(shard: str) -> bool:
+    """Whether the text can name a shard (and so a directory). Journals lie beside them, under names that cannot."""
+    return _SHARD.fullmatch(shard) is not None
+
+
 def check_shard_name(shard: str) -> None:
-    """Raises LogError where the text cannot name a shard (and so a directory)."""
-    if not _SHARD.fullmatch(shard):
+    """Raises LogError where the text cannot name a shard."""
+    if not is_shard_name(shard):
         raise LogError(
             f"a shard cannot be named {shard!r}; valid are at most 100 of a-z 0-9 _ . - that begin with a letter or digit"
         )

@@ -28,7 +28,7 @@ from headwater.core.limits import (
     STORAGE_TIMEOUT_S,
 )
 from headwater.core.record import decode_all
-from headwater.log.admissible import check_shard_name
+from headwater.log.admissible import check_shard_name, is_shard_name
 from headwater.log.commit import Committer
 from headwater.log.follow import Follower, Shown
 from headwater.log.groups import Membership
@@ -478,7 +478,7 @@ class SharedLog:
             try:
                 for name in storage.list(""):
                     shard = name.removesuffix("/")
-                    if shard not in self._views and storage.list(f"{shard}/manifest"):
+                    if is_shard_name(shard) and shard not in self._views and storage.list(f"{shard}/manifest"):
                         self._views[shard] = ShardView(shard, self.lock)
             except StorageUnavailable as e:
                 errors.append(e)
