@@ -257,6 +257,11 @@ class SharedWriter:
         Most is copied while appends go on; they wait for what came in meanwhile alone.
         """
         committer = self._committer
+        try:
+            # A site that stays away must not cost a segment each time that it is looked for.
+            storage.list(f"{self.shard}/manifest")
+        except StorageUnavailable:
+            return False
         with self._turn:
             if self.dead is not None or self._closed or storage.name in self.members:
                 return True

@@ -141,7 +141,9 @@ def test_a_site_that_is_silent_for_long_leaves_and_comes_back_with_what_it_misse
     assert 10 <= clock.now() - began < 15
     assert writer.members == ("a", "c")
     assert log.alarms() == ["site b left s-0; it comes back once it answers"]
+    grows = writer._committer.segment
     assert not writer.readmit(log.sites.storages[1])
+    assert writer._committer.segment is grows, "looking for a site that stays away begins no segment"
     storages["b"].silent = False
     assert writer.readmit(log.sites.storages[1])
     assert set(writer.members) == {"a", "b", "c"}
