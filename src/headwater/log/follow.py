@@ -13,7 +13,7 @@ from typing import NamedTuple
 from headwater.core.errors import CorruptLog, LogError
 from headwater.log.history import read_header, reader_of
 from headwater.log.layout import Layouts
-from headwater.log.ledger import object_name
+from headwater.log.ledger import numbers_in, object_name
 from headwater.log.manifest import Manifest, decode_manifest
 from headwater.log.member import MemberSite
 from headwater.log.runtime import Runtime
@@ -141,9 +141,9 @@ def last_manifests(shard: str, sites: Sites) -> list[tuple[int, bytes]]:
     directory = f"{shard}/manifest"
     for site in sites.storages:
         try:
-            names = [name for name in site.list(directory) if name.isdigit()]
-            if names:
-                found.append((int(names[-1]), site.get(f"{directory}/{names[-1]}")))
+            numbers = numbers_in(site, directory)
+            if numbers:
+                found.append((numbers[-1], site.get(object_name(directory, numbers[-1]))))
         except (ObjectMissing, StorageUnavailable):
             continue
     return sorted(found)
