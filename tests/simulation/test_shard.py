@@ -98,8 +98,8 @@ def _believe_erased_sites(patch: pytest.MonkeyPatch) -> None:
 
 MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "an append does not look behind itself": lambda patch: patch.setattr(commit, "_append_and_look", _append_and_not_look),
-    "a put that finds another segment counts": lambda patch: patch.setattr(commit, "_put", _put_and_not_compare),
-    "no fence is put": lambda patch: patch.setattr(takeover, "_put_fence", _fence_nothing),
+    "a put that finds another segment counts": lambda patch: patch.setattr(commit, "put_same", _put_and_not_compare),
+    "no fence is put": lambda patch: patch.setattr(takeover, "put_same", _fence_nothing),
     "an erased site is believed": _believe_erased_sites,
     "most members are enough": lambda patch: patch.setattr(commit.Committer, "_ask", _acknowledge_by_most),
     "what a site lacks is not brought to it": lambda patch: patch.setattr(restore, "_fill", _fill_nothing),

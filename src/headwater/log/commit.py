@@ -11,7 +11,7 @@ from headwater.core.limits import APPEND_DOUBT_S, CHECKPOINT_SEGMENTS_MAX, SEGME
 from headwater.log.interface import Commit, Produced
 from headwater.log.layout import Layouts
 from headwater.log.manifest import Manifest, decode_manifest, encode_manifest
-from headwater.log.member import MemberSite
+from headwater.log.member import MemberSite, put_same
 from headwater.log.readmission import admit
 from headwater.log.runtime import Runtime
 from headwater.log.segment import Mark, Segment, SegmentHeader, encode_header, encode_mark, frame_checksum, link
@@ -333,9 +333,4 @@ def _put_behind(unsynced: Segment | None, header: SegmentHeader, data: bytes, si
         raise StorageUnavailable(f"{site.name}: {header.shard} was erased there")
     if unsynced is not None:
         site.append(unsynced.header.number, unsynced.end, b"")
-    return _put(header.number, data, site)
-
-
-def _put(number: int, data: bytes, site: MemberSite) -> bool:
-    """Whether the object is there with these bytes, by this call or an earlier one that was not answered."""
-    return site.put(number, data) or site.get(number) == data
+    return put_same(header.number, data, site)

@@ -14,13 +14,13 @@ from headwater.core.errors import CorruptLog, LogError
 from headwater.log.history import read_header, reader_of
 from headwater.log.layout import Layouts
 from headwater.log.ledger import numbers_in, object_name
-from headwater.log.manifest import Manifest, decode_manifest
+from headwater.log.manifest import decode_manifest
 from headwater.log.member import MemberSite
 from headwater.log.runtime import Runtime
 from headwater.log.segment import Group, Segment, Torn
 from headwater.log.shard_view import ShardView
 from headwater.log.storage import ObjectMissing, StorageUnavailable
-from headwater.log.takeover import Sites, ledger_of, opened
+from headwater.log.takeover import Sites, ledger_of, members_of, opened
 
 
 class Shown(NamedTuple):
@@ -41,15 +41,11 @@ class _Cursor(NamedTuple):
 
 
 class Follower:
-    """Follows one shard for its view. For one thread at a time; ``show`` takes in what is found.
+    """Follows one shard for its view. For one thread at a time; ``show`` takes in what is found."""
 
-    ``first`` is the name of the site to read from while it can be.
-    """
-
-    def __init__(self, view: ShardView, sites: Sites, runtime: Runtime, first: str, show: Callable[[Shown], None]) -> None:
+    def __init__(self, view: ShardView, sites: Sites, runtime: Runtime, show: Callable[[Shown], None]) -> None:
         self._view = view
         self._sites = sites
-        self._first = first
         self._runtime = runtime
         self._show = show
         self._ledger = ledger_of(view.name, sites, runtime)
@@ -88,9 +84,10 @@ class Follower:
             return
         number, data = found[-1]
         manifest = decode_manifest(data, number, object_name(f"{self._view.name}/manifest", number))
-        whole = opened(self._runtime, members_of(manifest, self._sites, self._first))
+        whole = opened(self._runtime, members_of(manifest, self._sites))
         if whole:
-            self._view.sites, self._manifest = whole, number
+            self._view.read_from(whole)
+            self._manifest = number
 
     def _poll(self, lists: bool, site: MemberSite) -> Shown:
         found: list[Segment | Group] = []
@@ -126,13 +123,6 @@ def _following(site: MemberSite, number: int, lists: bool) -> Segment | None:
             if not later:
                 return None
             number = later[0] - 1
-
-
-def members_of(manifest: Manifest, sites: Sites, first: str) -> list[MemberSite]:
-    """The members of a manifest, the site named ``first`` before the others."""
-    storages = {storage.name: storage for storage in sites.storages}
-    members = sorted(manifest.members, key=lambda member: member.site != first)
-    return [MemberSite(storages[m.site], manifest.shard, m.admission) for m in members if m.site in storages]
 
 
 def last_manifests(shard: str, sites: Sites) -> list[tuple[int, bytes]]:

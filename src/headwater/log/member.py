@@ -114,3 +114,8 @@ class MemberSite:
             if numbers or before:
                 return [*before, *(number for number in numbers if number > part.above)]
         return []
+
+
+def put_same(number: int, data: bytes, site: MemberSite) -> bool:
+    """Whether the segment is there with these bytes, by this call or an earlier one that was not answered."""
+    return site.put(number, data) or site.get(number) == data

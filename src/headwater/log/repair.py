@@ -13,14 +13,13 @@ from typing import NamedTuple
 from headwater.core.errors import CorruptLog, LogError, StorageUnavailable
 from headwater.core.limits import REPAIR_CHUNK_BYTES
 from headwater.log.compacted import repair_copy
-from headwater.log.follow import members_of
 from headwater.log.layout import Layouts
 from headwater.log.ledger import object_name
 from headwater.log.manifest import decode_manifest
 from headwater.log.member import MemberSite
 from headwater.log.runtime import Runtime
 from headwater.log.storage import ObjectMissing
-from headwater.log.takeover import Sites, ledger_of, opened
+from headwater.log.takeover import Sites, ledger_of, members_of, opened
 from headwater.log.verify import Finding, Progress, check_segment, verify
 
 
@@ -93,7 +92,7 @@ def open_members(shard: str, sites: Sites, runtime: Runtime) -> list[MemberSite]
         raise StorageUnavailable(f"shard {shard}: no manifest holds")
     name = object_name(f"{shard}/manifest", entries[-1].number)
     manifest = decode_manifest(entries[-1].data, entries[-1].number, name)
-    return list(opened(runtime, members_of(manifest, sites, "")))
+    return list(opened(runtime, members_of(manifest, sites)))
 
 
 def repair_segment(site: MemberSite, members: Sequence[MemberSite], number: int, end: int) -> str:

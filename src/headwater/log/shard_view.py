@@ -57,10 +57,14 @@ class Run:
 
 
 class ShardView:
-    """One shard, as this process may read it. Its log holds ``lock`` for `begin`, `add`, `show`; lookups take it themselves."""
+    """One shard, as this process may read it. Its log holds ``lock`` for `begin`, `add`, `show`; lookups take it themselves.
 
-    def __init__(self, name: str, lock: threading.Lock) -> None:
+    ``first`` is the name of the site to read from while it can be.
+    """
+
+    def __init__(self, name: str, lock: threading.Lock, first: str = "") -> None:
         self.name = name
+        self._first = first
         self.sites: tuple[MemberSite, ...] = ()  # Members, the one to read from first.
         self.layout = Layout(name)
         self.damaged: set[int] = set()  # Segments that were found to be whole on no site.
@@ -72,6 +76,10 @@ class ShardView:
         self._parts: OrderedDict[int, list[Part]] = OrderedDict()
         self._bases: OrderedDict[int, dict[Place, int]] = OrderedDict()
         self._copies: OrderedDict[str, CopyIndex] = OrderedDict()
+
+    def read_from(self, members: Sequence[MemberSite]) -> None:
+        """These are the members now; the site to read from first comes first again, if it failed before."""
+        self.sites = tuple(sorted(members, key=lambda site: site.name != self._first))
 
     def reset(self) -> None:
         """Nothing is known any more."""

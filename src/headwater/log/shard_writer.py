@@ -178,7 +178,7 @@ class SharedWriter:
             self._segment = segment
         self._view.add(position, segment.end, directory)
         if len(self._view.sites) != len(committer.members):
-            self._view.sites = self._log.in_order(committer.members)
+            self._view.read_from(committer.members)
 
     def _place(self, gathered: list[_Pending]) -> tuple[_Placed, tuple[Produced, ...]]:
         """Gives every batch its first offset, and repeated appends those that they got before."""
@@ -272,7 +272,7 @@ class SharedWriter:
                 if self.dead is None and not self._closed:
                     committer.readmit(copied)
                     with self._log.lock:
-                        self._view.sites = self._log.in_order(committer.members)
+                        self._view.read_from(committer.members)
         except StorageUnavailable:
             return False
         except (AppendInDoubt, Overtaken) as e:

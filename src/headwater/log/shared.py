@@ -6,7 +6,7 @@ A log keeps nothing of its own: whoever opens it finds everything on the sites.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -117,7 +117,7 @@ class SharedLog:
                 raise LogError(f"shard {shard} has a writer already; a shard has one at a time")
             claim = take_over(shard, self.sites, self._runtime, new_id(), self._settings.host)
             self._followers.pop(shard, None)
-            view = self._views.setdefault(shard, ShardView(shard, self.lock))
+            view = self._views.setdefault(shard, ShardView(shard, self.lock, self._first))
             self._take_claim(view, claim)
             committer = Committer(
                 claim,
@@ -140,7 +140,7 @@ class SharedLog:
             found += [counted.segment, *counted.groups]
         layout = Layouts(view.name, self.sites, self._runtime).look()
         with self.lock:
-            view.sites = self.in_order(claim.members)
+            view.read_from(claim.members)
             view.layout = layout
         self._take_in(view, Shown(found, anew=True))
 
@@ -225,10 +225,6 @@ class SharedLog:
     def now(self) -> float:
         """Seconds of a clock that never goes back."""
         return self._runtime.now()
-
-    def in_order(self, members: Sequence[MemberSite]) -> tuple[MemberSite, ...]:
-        """Members as this process reads them."""
-        return tuple(sorted(members, key=lambda site: site.name != self._first))
 
     def _lost(self, shard: str, site: str, why: str) -> None:
         _log.error(
@@ -446,7 +442,7 @@ class SharedLog:
             for follower in list(self._followers.values()):
                 follower.look()
             for view in list(self._views.values()):
-                view.sites = self.in_order(view.sites)
+                view.read_from(view.sites)
             with suppress(StorageUnavailable):
                 self._created = self._topics.list()
 
@@ -469,7 +465,7 @@ class SharedLog:
     def _follower(self, shard: str, view: ShardView) -> Follower:
         if shard not in self._followers:
             show = partial(self._take_in, view)
-            self._followers[shard] = Follower(view, self.sites, self._runtime, self._first, show)
+            self._followers[shard] = Follower(view, self.sites, self._runtime, show)
         return self._followers[shard]
 
     def _look_for_shards(self) -> None:
@@ -479,7 +475,7 @@ class SharedLog:
                 for name in storage.list(""):
                     shard = name.removesuffix("/")
                     if is_shard_name(shard) and shard not in self._views and storage.list(f"{shard}/manifest"):
-                        self._views[shard] = ShardView(shard, self.lock)
+                        self._views[shard] = ShardView(shard, self.lock, self._first)
             except StorageUnavailable as e:
                 errors.append(e)
         if len(errors) == len(self.sites.storages):

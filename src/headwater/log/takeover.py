@@ -10,7 +10,7 @@ from headwater.core.errors import CorruptLog, Overtaken
 from headwater.core.limits import CLAIM_TRIES_MAX, STORAGE_TIMEOUT_S
 from headwater.log.ledger import Entry, Ledger, object_name
 from headwater.log.manifest import Manifest, Member, decode_manifest, encode_manifest
-from headwater.log.member import Base, MemberSite, directory_of, encode_base
+from headwater.log.member import Base, MemberSite, directory_of, encode_base, put_same
 from headwater.log.restore import Counted, restore
 from headwater.log.runtime import Runtime
 from headwater.log.segment import SegmentHeader, SegmentReader, Torn, encode_header
@@ -45,6 +45,12 @@ class Claim(NamedTuple):
 def ledger_of(shard: str, sites: Sites, runtime: Runtime) -> Ledger:
     """The ledger with a shard's manifests."""
     return Ledger((*sites.storages, *sites.witnesses), f"{shard}/manifest", runtime, STORAGE_TIMEOUT_S)
+
+
+def members_of(manifest: Manifest, sites: Sites) -> list[MemberSite]:
+    """The members of a manifest that are sites of this log, in its order."""
+    storages = {storage.name: storage for storage in sites.storages}
+    return [MemberSite(storages[m.site], manifest.shard, m.admission) for m in manifest.members if m.site in storages]
 
 
 def each(runtime: Runtime, sites: Sequence[S], what: Callable[[S], T]) -> dict[S, T]:
@@ -146,12 +152,7 @@ class _Opening:
 
     def fence(self, epoch: int, manifest: Manifest) -> tuple[int, list[MemberSite]]:
         """The number that shuts earlier writers out, and the members that took it."""
-        sites = [
-            MemberSite(storage, self._shard, member.admission)
-            for storage in self._sites.storages
-            for member in manifest.members
-            if member.site == storage.name
-        ]
+        sites = members_of(manifest, self._sites)
         for _ in range(CLAIM_TRIES_MAX):
             listed = each(self._runtime, opened(self._runtime, sites), MemberSite.numbers)
             if not listed:
@@ -162,7 +163,7 @@ class _Opening:
             number = 1 + max((numbers[-1] for numbers in listed.values() if numbers), default=-1)
             if not self._level(epoch, number, listed):
                 continue
-            took = each(self._runtime, list(listed), partial(_put_fence, number, self._fence_data(epoch, number)))
+            took = each(self._runtime, list(listed), partial(put_same, number, self._fence_data(epoch, number)))
             if all(took.values()) and len(took) == len(listed):
                 return number, list(took)
             # An earlier writer was as fast, so that its segment may count and the fence belongs behind it; or a site fell silent.
@@ -198,10 +199,6 @@ class _Opening:
         if not self._ledger.propose(number + 1, encode_manifest(fewer, number + 1)):
             raise self._overtaken(self._ledger.entries(number))
         return number + 1, fewer
-
-
-def _put_fence(number: int, data: bytes, site: MemberSite) -> bool:
-    return site.put(number, data) or site.get(number) == data
 
 
 def _is_fence(data: bytes) -> bool:

@@ -23,7 +23,6 @@ from headwater.core.limits import (
 )
 from headwater.log.compact import Compaction, abandoned
 from headwater.log.compacted import repair_copy
-from headwater.log.follow import members_of
 from headwater.log.layout import Layout, Layouts, compacted_directory, copy_of
 from headwater.log.ledger import object_name
 from headwater.log.manifest import decode_manifest
@@ -33,7 +32,7 @@ from headwater.log.retention import RetentionOf, expired, remove
 from headwater.log.runtime import Runtime
 from headwater.log.shard_view import Run, ShardView
 from headwater.log.storage import Storage
-from headwater.log.takeover import Sites, ledger_of
+from headwater.log.takeover import Sites, ledger_of, members_of
 
 
 class UpkeepSettings(NamedTuple):
@@ -202,7 +201,7 @@ class Upkeep:
         name = object_name(f"{self._view.name}/manifest", entries[-1].number)
         manifest = decode_manifest(entries[-1].data, entries[-1].number, name)
         self._manifest = max(entries[-1].number, 0)
-        found = members_of(manifest, self._sites, "")
+        found = members_of(manifest, self._sites)
         if len(found) != len(manifest.members):
             raise CorruptLog(f"shard {self._view.name}: a member of it is none of this log's sites")
         return found

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from headwater.core.errors import CorruptLog
 from headwater.kernel import check_block
 from headwater.log.compacted import damaged_objects, whole_index
-from headwater.log.follow import members_of
 from headwater.log.history import read_header, read_tail, reader_of
 from headwater.log.layout import LAYOUT, Layout, Layouts, index_name, layout_directory, part_name
 from headwater.log.ledger import numbers_in, object_name
@@ -21,7 +20,7 @@ from headwater.log.member import MemberSite, directory_of
 from headwater.log.runtime import Runtime
 from headwater.log.segment import BLOCK, Group, Segment, SegmentReader, Torn
 from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
-from headwater.log.takeover import Sites, ledger_of
+from headwater.log.takeover import Sites, ledger_of, members_of
 
 Place = tuple[str, int]
 Progress = Callable[[str, str], None]
@@ -130,7 +129,7 @@ class Verification:
         )
         try:
             layout = Layouts(self._shard, self._sites, self._runtime).read()
-            members = members_of(self._manifest(), self._sites, "")
+            members = members_of(self._manifest(), self._sites)
         except CorruptLog as e:
             yield self._shard_finding(str(e))
             return
