@@ -119,7 +119,7 @@ def _flip_bits(directory: Path, world: World, flips: int, seed: int) -> int:
             last = path == segments_of(directory)[-1] and bit // 8 >= original.rindex(b"\xf5HWL")
             log = _taken_over(directory) if last else open_folder(directory)
             world.check(log)
-            said = path.name if any(view.damaged for view in log._views.values()) else None
+            said = path.name if any(view.damaged for view in map(log.view_of, log.shards())) else None
         except CorruptLog as e:
             said = str(e)
         except AssertionError:

@@ -50,7 +50,7 @@ def test_what_was_compacted_reads_as_before_on_each_site_alone(sites: dict[str, 
     assert _segments(sites["a"]) < many / 2
     for name in sites:
         again = open_at({name: sites[name], **{other: sites[other] for other in sites if other != name}}, first=name)
-        assert again._views["s-0"].layout.compacted
+        assert again.view_of("s-0").layout.compacted
         assert contents(again) == before
         again.close()
 
@@ -169,7 +169,7 @@ def test_a_site_that_comes_back_gets_the_copies(tmp_path: Path) -> None:
     # The others burn down.
     alone = {"b": sites["b"], **{name: storages("objects", tmp_path)[name] for name in "ac"}}
     log = open_at(alone, first="b")
-    view = log._views["s-0"]
+    view = log.view_of("s-0")
     assert view.layout.compacted
     assert contents(log) == before
     log.close()

@@ -49,7 +49,7 @@ def test_what_is_known_of_closed_segments_is_bounded(tmp_path: Path) -> None:
         writer.append(AppendGroup(batches=(batch("a", first, 10),)))
     for _ in range(2):
         assert read_all(log, "a", bytes_max=1) == list(range(400))
-        view = log._views["s-0"]
+        view = log.view_of("s-0")
         assert len(view._runs) > 3 * RUNS_KNOWN_MAX
         assert len(view._parts) <= RUNS_KNOWN_MAX
         log.close()

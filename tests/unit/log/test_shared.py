@@ -68,7 +68,7 @@ def _look(log: SharedLog, clock: Clock) -> None:
 
 
 def _stand_behind(log: SharedLog) -> None:
-    for writer in log._writers.values():
+    for writer in log._shards.writers.values():
         writer.stand_behind()
         writer.stand_behind()
 
