@@ -92,7 +92,7 @@ impl Contexts {
             return None;
         }
         if self.compressor.is_none() {
-            self.compressor = zstd::bulk::Compressor::new(1).ok();
+            self.compressor = compressor();
         }
         self.scratch.clear();
         self.scratch.reserve(zstd::zstd_safe::compress_bound(raw.len()));
@@ -106,6 +106,14 @@ impl Contexts {
         }
         self.decompressor.as_mut()?.decompress_to_buffer(stored, out).ok()
     }
+}
+
+/// Level 1, but with the least length of a match that this level has for large inputs: records repeat in long runs, and chunks
+/// are too small for zstd to choose it.
+fn compressor() -> Option<zstd::bulk::Compressor<'static>> {
+    let mut compressor = zstd::bulk::Compressor::new(1).ok()?;
+    compressor.set_parameter(zstd::zstd_safe::CParameter::MinMatch(7)).ok()?;
+    Some(compressor)
 }
 
 /// Appends `raw` to `body`, compressed where that pays.

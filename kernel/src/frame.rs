@@ -6,7 +6,7 @@ use std::fmt;
 pub const MAGIC: [u8; 4] = [0xF5, b'H', b'W', b'L'];
 pub const VERSION: u8 = 2;
 pub const PRELUDE: usize = 32;
-const CRC_AT: usize = 12;
+pub(crate) const CRC_AT: usize = 12;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -120,6 +120,11 @@ impl<T: AsRef<str>, D: AsRef<[u8]>> Packed<T, D> {
         self.batches.iter().map(|batch| u64::from(batch.count)).sum()
     }
 
+    /// The chunks, as they stand in a block.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Bytes of records.
     pub fn raw_bytes(&self) -> u64 {
         self.raw
@@ -189,31 +194,26 @@ struct Entry {
     bytes: u32,
 }
 
-/// A block's bytes in parts.
-pub struct Block<'a> {
-    header: Vec<u8>,
-    bodies: Vec<&'a [u8]>,
-    rest: Vec<u8>,
+/// A block's bytes: its header, the bodies of the packed batches in order, and `rest`.
+pub struct Block {
+    pub header: Vec<u8>,
+    pub rest: Vec<u8>,
 }
 
-impl Block<'_> {
-    pub fn length(&self) -> usize {
-        self.parts().map(<[u8]>::len).sum()
-    }
-
-    /// Header and body in order.
-    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        std::iter::once(self.header.as_slice()).chain(self.bodies.iter().copied()).chain([self.rest.as_slice()])
+impl Block {
+    /// All of it in order; `bodies` are those of what it was made of.
+    pub fn parts<'a>(&'a self, bodies: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+        std::iter::once(self.header.as_slice()).chain(bodies).chain([self.rest.as_slice()])
     }
 }
 
 /// Joins several callers' batches to one block. `firsts` are the first offsets of each one's batches in the order it gave them.
 /// `None` where there is no record.
-pub fn encode_block<'a, T: AsRef<str>, D: AsRef<[u8]>>(
+pub fn encode_block<T: AsRef<str>, D: AsRef<[u8]>>(
     group: u64,
-    packed: &[&'a Packed<T, D>],
+    packed: &[&Packed<T, D>],
     firsts: &[Vec<u64>],
-) -> Result<Option<Block<'a>>, Invalid> {
+) -> Result<Option<Block>, Invalid> {
     if packed.iter().map(|each| each.batches.len()).ne(firsts.iter().map(Vec::len)) {
         return invalid(0, "there is not one first offset for each batch");
     }
@@ -248,10 +248,9 @@ pub fn encode_block<'a, T: AsRef<str>, D: AsRef<[u8]>>(
         return Ok(None);
     }
     let times = packed.iter().fold(Times::NONE, |times, each| times.join(each.times));
-    let bodies: Vec<&[u8]> = packed.iter().map(|each| each.body.as_slice()).collect();
-    let body_length = bodies.iter().map(|body| body.len() as u64).sum::<u64>() + rest.len() as u64;
+    let body_length = packed.iter().map(|each| each.body.len() as u64).sum::<u64>() + rest.len() as u64;
     let header = encode_frame(1, group, &making.content(&times)?, body_length);
-    Ok(Some(Block { header, bodies, rest }))
+    Ok(Some(Block { header, rest }))
 }
 
 struct Making<'a> {

@@ -42,11 +42,7 @@ fn packed(batches: &[(&str, u32, u32, &[u8])]) -> Result<Given, String> {
 
 fn encoded(group: u64, packed: &[&Given], firsts: &[Vec<u64>]) -> Result<Vec<u8>, Invalid> {
     let block = encode_block(group, packed, firsts)?;
-    Ok(block.map_or(Vec::new(), |block| {
-        let bytes = block.parts().collect::<Vec<_>>().concat();
-        assert_eq!(bytes.len(), block.length());
-        bytes
-    }))
+    Ok(block.map_or(Vec::new(), |block| block.parts(packed.iter().map(|each| each.body())).collect::<Vec<_>>().concat()))
 }
 
 fn header(block: &[u8]) -> &[u8] {

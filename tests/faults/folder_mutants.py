@@ -45,8 +45,9 @@ class AppendsWithoutSync(FolderStorage):
 
 class SyncsAppendsWithoutNames(FolderStorage):
     def append(self, name: str, at: int, data: bytes, sync: bool = True) -> None:
-        with self._descriptors.lent(self._path(name)) as file:
-            file.named = True
+        file = self._descriptors.take(self._path(name))
+        file.named = True
+        self._descriptors.keep(self._path(name), file)
         super().append(name, at, data, sync)
 
 

@@ -76,7 +76,7 @@ def stay_on_the_segment(patch: pytest.MonkeyPatch) -> None:
     append = Committer._append
 
     def stay(self: Committer, segment: Segment, group: Group, sync: bool, empty: bool = False) -> int | None:
-        due = segment.end > segment.start and segment.end + len(group.block) > self._segment_bytes_max
+        due = segment.end > segment.start and segment.end + len(group.block or ()) > self._segment_bytes_max
         at = append(self, segment, group, sync, empty)
         if at is None and not due:
             self.segment = segment

@@ -157,7 +157,7 @@ fn check_block(bytes: &[u8]) {
     }
     let packed: Vec<_> = packed.iter().collect();
     let Some(block) = pack::encode_block(9, &packed, &firsts).unwrap() else { return assert_eq!(start, next) };
-    let block = block.parts().collect::<Vec<_>>().concat();
+    let block = block.parts(packed.iter().map(|each| each.body())).collect::<Vec<_>>().concat();
     let Ok(Parsed::Frame(frame)) = frame::parse_frame(&block, 0) else { panic!("what was written is no frame") };
     assert_eq!((frame.kind, frame.group), (Kind::Block, 9));
     block::check_block(&block, 0).unwrap();

@@ -2,6 +2,7 @@
 //! NotImplementedError for intact bytes of an unknown format.
 
 use pyo3::exceptions::{PyNotImplementedError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -80,23 +81,58 @@ fn encode_frame<'py>(py: Python<'py>, kind: u8, group: u64, content: &[u8]) -> B
     PyBytes::new(py, &frame::encode_frame(kind, group, content, 0))
 }
 
-#[pyfunction]
-fn encode_block<'py>(
-    py: Python<'py>,
-    group: u64,
+/// A block in parts, which are joined once: when it is known what stands around them.
+#[pyclass(frozen, name = "Block", module = "headwater.kernel")]
+pub struct PyBlock {
     packed: Vec<Py<PyPacked>>,
-    firsts: Vec<Vec<u64>>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let packed: Vec<_> = packed.iter().map(|each| &each.get().0).collect();
-    let Some(block) = apart(py, || pack::encode_block(group, &packed, &firsts))?? else { return Ok(PyBytes::new(py, b"")) };
-    PyBytes::new_with(py, block.length(), |mut out| {
-        for part in block.parts() {
-            let (start, rest) = out.split_at_mut(part.len());
-            start.copy_from_slice(part);
-            out = rest;
+    block: pack::Block,
+}
+
+#[pymethods]
+impl PyBlock {
+    #[getter]
+    fn checksum(&self) -> u32 {
+        frame::u32_at(&self.block.header, frame::CRC_AT)
+    }
+
+    fn __len__(&self) -> usize {
+        self.parts().map(<[u8]>::len).sum()
+    }
+
+    #[pyo3(signature = (before=b"".as_slice(), after=b"".as_slice()))]
+    fn joined<'py>(&self, py: Python<'py>, before: &[u8], after: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let parts: Vec<&[u8]> = std::iter::once(before).chain(self.parts()).chain([after]).collect();
+        bytes_of(py, &parts)
+    }
+}
+
+impl PyBlock {
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.block.parts(self.packed.iter().map(|each| each.get().0.body()))
+    }
+}
+
+/// The parts in a row. `PyBytes::new_with` would write zeros first, which touches all the memory once more.
+fn bytes_of<'py>(py: Python<'py>, parts: &[&[u8]]) -> PyResult<Bound<'py, PyBytes>> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let signed = isize::try_from(length).map_err(|_| PyValueError::new_err(format!("{length} bytes are too many")))?;
+    // SAFETY: new `bytes` of that length, which nobody else has seen, and as many bytes copied into them.
+    unsafe {
+        let bytes = Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), signed))?;
+        let mut at = ffi::PyBytes_AsString(bytes.as_ptr()).cast::<u8>();
+        for part in parts {
+            std::ptr::copy_nonoverlapping(part.as_ptr(), at, part.len());
+            at = at.add(part.len());
         }
-        Ok(())
-    })
+        Ok(bytes.cast_into_unchecked())
+    }
+}
+
+#[pyfunction]
+fn encode_block(py: Python<'_>, group: u64, packed: Vec<Py<PyPacked>>, firsts: Vec<Vec<u64>>) -> PyResult<Option<PyBlock>> {
+    let made: Vec<_> = packed.iter().map(|each| &each.get().0).collect();
+    let block = apart(py, || pack::encode_block(group, &made, &firsts))??;
+    Ok(block.map(|block| PyBlock { packed, block }))
 }
 
 /// (kind, group, header length, body length, header CRC), or the number of bytes needed where the header is not all there.
@@ -208,6 +244,7 @@ fn decode_ranges<'py>(
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyPacked>()?;
+    m.add_class::<PyBlock>()?;
     m.add_function(wrap_pyfunction!(checksum, m)?)?;
     m.add_function(wrap_pyfunction!(count_records, m)?)?;
     m.add_function(wrap_pyfunction!(encode_frame, m)?)?;

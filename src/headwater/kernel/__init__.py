@@ -3,6 +3,7 @@
 from headwater.kernel._native import (
     ArrowColumns,
     ArrowRows,
+    Block,
     Counters,
     Deduplicated,
     Deduplicator,
@@ -40,6 +41,7 @@ from headwater.kernel._native import (
 __all__ = [
     "ArrowColumns",
     "ArrowRows",
+    "Block",
     "Counters",
     "Deduplicated",
     "Deduplicator",

@@ -239,8 +239,19 @@ class Packed:
     def raw_bytes(self) -> int:
         """Bytes of their records."""
 
-def encode_block(group: int, packed: list[Packed], firsts: list[list[int]]) -> bytes:
-    """A block frame of all of them, with the first offset of each batch in the order that `Packed` got it; empty for no record.
+@final
+class Block:
+    """A block frame whose bytes are joined once it is known what stands around them. Made by `encode_block`."""
+
+    @property
+    def checksum(self) -> int:
+        """The checksum of its header."""
+    def __len__(self) -> int: ...
+    def joined(self, before: bytes = b"", after: bytes = b"") -> bytes:
+        """``before``, the frame and ``after`` in a row. Raises MemoryError."""
+
+def encode_block(group: int, packed: list[Packed], firsts: list[list[int]]) -> Block | None:
+    """A block frame of all of them, with the first offset of each batch in the order that `Packed` got it; None for no record.
 
     The GIL is released. Raises ValueError where the offsets of a partition have gaps, or there are more than 128 MiB of records.
     """

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from headwater.core.errors import AppendInDoubt, LogError, LogUnavailable, Overtaken
 from headwater.core.limits import APPEND_DOUBT_S, CHECKPOINT_SEGMENTS_MAX, SEGMENT_BYTES_MAX, SITE_LOST_S, STORAGE_TIMEOUT_S
+from headwater.kernel import Block
 from headwater.log.interface import Commit, Produced
 from headwater.log.layout import Layouts
 from headwater.log.manifest import Manifest, decode_manifest, encode_manifest
@@ -32,9 +33,9 @@ class Held(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What one commit makes durable: a block (may be empty) made for the shard's next group number, commits and states."""
+    """What one commit makes durable: a block, if any, made for the shard's next group number, commits and states."""
 
-    block: bytes
+    block: Block | None = None
     commits: tuple[Commit, ...] = ()
     state: tuple[tuple[str, bytes], ...] = ()
     produced: tuple[Produced, ...] = ()
@@ -106,7 +107,7 @@ class Committer:
 
         Raises as `commit` does.
         """
-        group = Group(b"", closed=closed)
+        group = Group(closed=closed)
         if self.segment is None and (closed or self._before is None):
             return
         if self.segment is None or not self._appends or self._over is not None:
@@ -123,14 +124,16 @@ class Committer:
         if at is not None and not closed:
             self._without_marks = before
 
-    def _frames(self, group: Group, chain: int) -> tuple[bytes, int]:
-        """The group's bytes behind a chain, and the chain after them."""
-        if group.block:
-            chain = link(chain, frame_checksum(group.block))
+    def _frames(self, group: Group, chain: int, head: bytes = b"") -> tuple[bytes, int]:
+        """The group's bytes behind a chain, ``head`` before them, and the chain after them."""
+        block = group.block
+        if block is not None:
+            chain = link(chain, block.checksum)
         mark = encode_mark(
-            Mark(chain, 1 if group.block else 0, group.commits, group.state, group.closed, group.produced), self.next_group
+            Mark(chain, 0 if block is None else 1, group.commits, group.state, group.closed, group.produced), self.next_group
         )
-        return group.block + mark, link(chain, frame_checksum(mark))
+        data = head + mark if block is None else block.joined(head, mark)
+        return data, link(chain, frame_checksum(mark))
 
     def _append(self, segment: Segment, group: Group, sync: bool, empty: bool = False) -> int | None:
         """Appends to the segment that grows; None where a new one is due: it is full, or had to be left."""
@@ -226,9 +229,9 @@ class Committer:
         segment = Segment(
             f"{self.shard} {header.number}", header, self.next_group, len(head), link(header.previous_chain, frame_checksum(head))
         )
-        frames, segment.chain = self._frames(group, segment.start_chain)
-        segment.end = len(head) + len(frames)
-        return segment, head + frames, len(head)
+        data, segment.chain = self._frames(group, segment.start_chain, head)
+        segment.end = len(data)
+        return segment, data, len(head)
 
     def _leave(self, silent: list[MemberSite], reason: str, began: float) -> list[MemberSite]:
         """Goes on without the sites that are silent, if a majority says so; those that are still to be waited for."""

@@ -161,4 +161,4 @@ def sorted_blocks(
 def _encoded(batches: list[tuple[Place, int, int, list[bytes]]], number: int) -> tuple[bytes, list[tuple[Place, int]]]:
     packed = Packed([(place[0], place[1], records, b"".join(parts)) for place, _, records, parts in batches])
     block = encode_block(number, [packed], [[first for _, first, _, _ in batches]])
-    return block, [(place, first) for place, first, _, _ in batches]
+    return block.joined() if block else b"", [(place, first) for place, first, _, _ in batches]

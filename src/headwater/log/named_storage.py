@@ -9,13 +9,14 @@ from __future__ import annotations
 import builtins
 import itertools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from headwater.core.clock import monotonic_s
 from headwater.core.limits import SITE_LOST_S, STUCK_CALLS_MAX
 from headwater.log.storage import Storage, StorageUnavailable
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class NamedStorage:
@@ -30,25 +31,25 @@ class NamedStorage:
 
     def put(self, name: str, data: bytes, sync: bool = True) -> bool:
         """See `Storage`."""
-        return self._call(lambda: self._storage.put(name, data, sync))
+        return self._call(self._storage.put, name, data, sync)
 
     def append(self, name: str, at: int, data: bytes, sync: bool = True) -> None:
         """See `Storage`."""
-        self._call(lambda: self._storage.append(name, at, data, sync))
+        self._call(self._storage.append, name, at, data, sync)
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """See `Storage`."""
-        return self._call(lambda: self._storage.get(name, start, length))
+        return self._call(self._storage.get, name, start, length)
 
     def list(self, directory: str, after: str = "") -> builtins.list[str]:
         """See `Storage`."""
-        return self._call(lambda: self._storage.list(directory, after))
+        return self._call(self._storage.list, directory, after)
 
     def delete(self, name: str) -> None:
         """See `Storage`."""
-        self._call(lambda: self._storage.delete(name))
+        self._call(self._storage.delete, name)
 
-    def _call(self, what: Callable[[], T]) -> T:
+    def _call(self, what: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
         now = monotonic_s()
         if len(self._began) >= STUCK_CALLS_MAX:
             stuck = [began for began in builtins.list(self._began.values()) if now - began > SITE_LOST_S]
@@ -57,6 +58,6 @@ class NamedStorage:
         number = next(self._numbers)
         self._began[number] = now
         try:
-            return what()
+            return what(*given, **named)
         finally:
             del self._began[number]

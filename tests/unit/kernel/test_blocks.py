@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from headwater.core.record import Record, encode
 from headwater.kernel import (
+    Block,
     Packed,
     block_directory,
     block_times,
@@ -32,6 +33,11 @@ def records(first: int, count: int, payload_bytes: int = 60) -> bytes:
         encode(Record(payload=b'{"n":%d,"pad":"%s"}' % (n, b"x" * payload_bytes), event_id=str(n), received_time=n))
         for n in range(first, first + count)
     )
+
+
+def encoded(block: Block | None) -> bytes:
+    assert block is not None
+    return block.joined()
 
 
 def header(block: bytes) -> bytes:
@@ -68,10 +74,15 @@ def test_what_several_callers_pack_is_read_again(callers: list[Batches], bytes_m
         packed.append(Packed(given_batches))
         firsts.append(first_offsets)
     expected = {place: held for place, held in expected.items() if held}
-    block = encode_block(3, packed, firsts)
-    if not expected:
-        assert block == b""
+    made = encode_block(3, packed, firsts)
+    if made is None:
+        assert not expected
         return
+    block = made.joined()
+    assert (len(made), made.joined(b"before", b"after")) == (len(block), b"before" + block + b"after")
+    frame = read_frame(block, 0, 0)
+    assert isinstance(frame, tuple)
+    assert made.checksum == frame[4]
     check_block(block, BASE)
     assert sum(each.records for each in packed) == received
     assert sum(each.raw_bytes for each in packed) == sum(len(record) for held in expected.values() for record in held)
@@ -102,7 +113,7 @@ def assert_splits(block: bytes, expected: dict[tuple[str, int], list[bytes]]) ->
 
 
 def test_split_gives_nothing_that_is_not_asked_for() -> None:
-    block = encode_block(0, [Packed([("a", p, 2, records(0, 2)) for p in range(4)])], [[10, 20, 30, 40]])
+    block = encoded(encode_block(0, [Packed([("a", p, 2, records(0, 2)) for p in range(4)])], [[10, 20, 30, 40]]))
     assert split_block(block, 0, "a", {1: 21, 2: 32, 9: 0}) == [(1, 21, 1, records(1, 1))]
     assert split_block(block, 0, "b", {1: 0}) == []
 
@@ -110,7 +121,7 @@ def test_split_gives_nothing_that_is_not_asked_for() -> None:
 def test_a_thousand_small_batches_are_compressed_together() -> None:
     batches = [("a", partition, 1, records(partition, 1, 400)) for partition in range(1000)]
     packed = Packed(batches)
-    block = encode_block(0, [packed], [[0] * 1000])
+    block = encoded(encode_block(0, [packed], [[0] * 1000]))
     assert len(block) - len(header(block)) < packed.raw_bytes / 10
     assert len(header(block)) < 1000 * 33
 
@@ -137,8 +148,8 @@ def test_offsets_that_do_not_follow_are_refused() -> None:
 
 def test_a_walk_over_blocks_stops_before_what_does_not_fit() -> None:
     data = records(0, 100)
-    block = encode_block(0, [Packed([("t", 0, 100, data)])], [[0]])
-    after = encode_block(0, [Packed([("t", 0, 100, data)])], [[100]])
+    block = encoded(encode_block(0, [Packed([("t", 0, 100, data)])], [[0]]))
+    after = encoded(encode_block(0, [Packed([("t", 0, 100, data)])], [[100]]))
     both = block + after
 
     def found(raw_max: int, raw: int = 0) -> tuple[int, int]:
@@ -168,7 +179,7 @@ def test_threads_pack_at_once() -> None:
 
     def work() -> None:
         for _ in range(5):
-            made.append(encode_block(0, [Packed([("t", 0, 2000, data)])], [[0]]))
+            made.append(encoded(encode_block(0, [Packed([("t", 0, 2000, data)])], [[0]])))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -183,7 +194,7 @@ def test_threads_pack_at_once() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_damaged_block_gives_the_right_records_or_an_error(data: st.DataObject) -> None:
-    block = encode_block(0, [Packed([("a", 0, 30, records(0, 30)), ("a", 1, 3, records(0, 3))])], [[0, 0]])
+    block = encoded(encode_block(0, [Packed([("a", 0, 30, records(0, 30)), ("a", 1, 3, records(0, 3))])], [[0, 0]]))
     damaged = bytearray(block)
     for _ in range(data.draw(st.integers(1, 3))):
         damaged[data.draw(st.integers(0, len(block) - 1))] ^= 1 << data.draw(st.integers(0, 7))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from headwater.log.files import Files
@@ -29,41 +28,38 @@ class Descriptors:
         self._open: dict[Path, OpenFile] = {}
         self._guard = threading.Lock()
 
-    @contextmanager
-    def lent(self, path: Path) -> Iterator[OpenFile]:
-        """The file, for one use by one thread; closed where that use raises. Raises OSError."""
+    def take(self, path: Path) -> OpenFile:
+        """The file, for one use by one thread, which gives it back with `keep` or `discard`. Raises OSError."""
         with self._guard:
             file = self._open.pop(path, None)
         if file is not None and not self._files.links(file.fd):
-            self._close(file)  # Deleted by another process; there may be another object of that name.
+            self.discard(file)  # Deleted by another process; there may be another object of that name.
             file = None
-        if file is None:
-            file = OpenFile(self._files.open_to_write(path))
-        try:
-            yield file
-        except BaseException:
-            self._close(file)
-            raise
+        return OpenFile(self._files.open_to_write(path)) if file is None else file
+
+    def keep(self, path: Path, file: OpenFile) -> None:
+        """Takes the file back, for the next use."""
         with self._guard:
             spare = [self._open.pop(path)] if path in self._open else []
             self._open[path] = file
             while len(self._open) > self._open_max:
                 spare.append(self._open.pop(next(iter(self._open))))
         for other in spare:
-            self._close(other)
+            self.discard(other)
 
     def drop(self, path: Path) -> None:
         """Closes the file if it is open."""
         with self._guard:
             file = self._open.pop(path, None)
         if file is not None:
-            self._close(file)
+            self.discard(file)
 
     def close(self) -> None:
         """Closes all; they open again when they are asked for."""
         for path in list(self._open):
             self.drop(path)
 
-    def _close(self, file: OpenFile) -> None:
+    def discard(self, file: OpenFile) -> None:
+        """Closes a file: one whose use raised, or that nobody will use."""
         with suppress(OSError):  # What counts was synced; the descriptor is gone in any case.
             self._files.close(file.fd)

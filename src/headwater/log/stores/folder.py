@@ -91,11 +91,16 @@ class FolderStorage:
         path = self._path(name)
         self._refuse_failed(path, at_all=bool(data))
         try:
-            with self._descriptors.lent(path) as file:
+            file = self._descriptors.take(path)
+            try:
                 size = self._files.size(file.fd)
                 if not 0 <= at <= size:
                     raise LogError(f"{path}: has {size} bytes, nothing can be appended at byte {at}")
                 self._append(path, file, at, data, sync)
+            except BaseException:
+                self._descriptors.discard(file)
+                raise
+            self._descriptors.keep(path, file)
         except _ABSENT as e:
             raise self._missing(path) from e
         except OSError as e:
