@@ -113,6 +113,8 @@ INDEX_PLACE_BYTES = 256
 # Storages of the log: a longer name, or a longer part of one between slashes, is refused.
 OBJECT_NAME_BYTES_MAX = 900
 OBJECT_NAME_PART_BYTES_MAX = 200
+# Names that are known to be good; beyond it those met longest ago are checked again.
+OBJECT_NAMES_KNOWN_MAX = 2_000
 # A request to an object store that is not answered by then, or a connection that is not made, makes the store unavailable.
 STORAGE_REQUEST_S_MAX = 10.0
 STORAGE_CONNECT_S_MAX = 3.0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from headwater.core.errors import LogError
-from headwater.core.limits import OBJECT_NAME_BYTES_MAX, OBJECT_NAME_PART_BYTES_MAX
+from headwater.core.limits import OBJECT_NAME_BYTES_MAX, OBJECT_NAME_PART_BYTES_MAX, OBJECT_NAMES_KNOWN_MAX
 
 # Not a dot first: neither `.` and `..`, nor what a storage hides while it is not whole.
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -15,6 +16,7 @@ _VALID = (
 )
 
 
+@lru_cache(OBJECT_NAMES_KNOWN_MAX)
 def check_name(name: str) -> None:
     """Raises LogError for what no storage takes as the name of an object."""
     if len(name) > OBJECT_NAME_BYTES_MAX or not all(is_part(part) for part in name.split("/")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 Failure = Literal["refused", "lost", "late", "full", "sync"]
 """How a call fails: before its effect; after it (the answer is lost); its effect comes later; no space; the sync fails."""
-# A simulation names the same objects thousands of times.
-_check_name = functools.lru_cache(maxsize=10_000)(check_name)
 
 
 class SimStorage:
@@ -43,7 +40,7 @@ class SimStorage:
 
     def put(self, name: str, data: bytes, sync: bool = True) -> bool:
         """See `Storage`."""
-        _check_name(name)
+        check_name(name)
         data = bytes(data)
         done: bool = self._call("put", name, data, lambda: self.disk.put(name, data, sync), sync)
         return done
@@ -52,13 +49,13 @@ class SimStorage:
         """See `Storage`."""
         if not self.appends:
             raise LogError(f"{self.name}: keeps objects as they were put; nothing can be appended to {name}")
-        _check_name(name)
+        check_name(name)
         self._call("append", name, bytes(data), lambda: self.disk.append(name, at, data), sync, at)
 
     def get(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """See `Storage`. What a put made is durable before it is read; what an append made is not."""
         check_range(start, length)
-        _check_name(name)
+        check_name(name)
         data: bytes = self._call("get", name, None, lambda: self._read(name, start, length))
         return data
 
@@ -70,7 +67,7 @@ class SimStorage:
 
     def delete(self, name: str) -> None:
         """See `Storage`."""
-        _check_name(name)
+        check_name(name)
         self._call("delete", name, None, lambda: self.disk.delete(name))
 
     def _read(self, name: str, start: int, length: int | None) -> bytes:
