@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable
 
-from headwater.core.errors import LogError
+from headwater.core.errors import CorruptLog, LogError
 from headwater.core.limits import PRODUCER_SEQUENCES_MAX, PRODUCERS_MAX
 from headwater.log.commit import Held
 from headwater.log.interface import AppendGroup, Commit, Produced, Producer
@@ -70,6 +70,7 @@ class Owners:
         self._commits: dict[tuple[str, str, int], str] = {}
         self._states: dict[str, str] = {}
         self._numbers: dict[str, list[int]] = {}
+        self.unread: dict[str, str] = {}  # Shards of which nothing could be read, because of damage, and why.
 
     def of(self, shard: str) -> Holdings:
         """What a shard holds; nothing yet where it is new."""
@@ -80,7 +81,12 @@ class Owners:
         self._shards[shard] = Holdings()
 
     def claim(self, shard: str, group: AppendGroup) -> None:
-        """Makes the shard the owner of what the group names. Raises LogError where another shard is: one writer each."""
+        """Makes the shard the owner of what the group names. Raises LogError where another shard is: one writer each.
+
+        As everything here does, CorruptLog for what belongs to no shard that could be read, while there are others.
+        """
+        if self.unread:
+            self._check_all_known(group)
         self.claim_partitions(shard, ((batch.topic, batch.partition) for batch in group.batches))
         self.claim_names(shard, group.commits, group.state)
 
@@ -115,11 +121,25 @@ class Owners:
 
     def owner(self, topic: str, partition: int) -> str | None:
         """The shard that holds a partition."""
-        return self._partitions.get((topic, partition))
+        return self._known(self._partitions.get((topic, partition)), f"{topic}/{partition}")
+
+    def _check_all_known(self, group: AppendGroup) -> None:
+        for batch in group.batches:
+            self.end(batch.topic, batch.partition)
+        for commit in group.commits:
+            self.committed(commit.group, commit.topic, commit.partition)
+        for name, _ in group.state:
+            self.state(name)
+
+    def _known(self, owner: str | None, what: str) -> str | None:
+        if owner is None and self.unread:
+            shard, why = min(self.unread.items())
+            raise CorruptLog(f"{what} may belong to shard {shard}, which cannot be read: {why}")
+        return owner
 
     def end(self, topic: str, partition: int) -> int:
         """One past the last record; 0 where there is none."""
-        owner = self._partitions.get((topic, partition))
+        owner = self.owner(topic, partition)
         return 0 if owner is None else self._shards[owner].ends.get((topic, partition), 0)
 
     def commits(self) -> list[Commit]:
@@ -129,12 +149,12 @@ class Owners:
 
     def committed(self, group: str, topic: str, partition: int) -> int:
         """Where the group goes on."""
-        owner = self._commits.get((group, topic, partition))
+        owner = self._known(self._commits.get((group, topic, partition)), f"{group} in {topic}/{partition}")
         return 0 if owner is None else self._shards[owner].commits.get((group, topic, partition), 0)
 
     def state(self, name: str) -> bytes | None:
         """The last state of that name."""
-        owner = self._states.get(name)
+        owner = self._known(self._states.get(name), f"state {name}")
         return None if owner is None else self._shards[owner].states.get(name)
 
     def partitions(self, topic: str) -> tuple[int, ...]:

@@ -63,7 +63,8 @@ class Journal(Generic[S, E]):
     ) -> None:
         self.state = empty
         self.position = -1
-        self._ledger = Ledger((*sites.storages, *sites.witnesses), directory, runtime, JOURNAL_TIMEOUT_S)
+        voters = (*sites.storages, *sites.witnesses)
+        self._ledger = Ledger(voters, directory, runtime, JOURNAL_TIMEOUT_S, self._check)
         self._directory = directory
         self._runtime = runtime
         self._shape = shape
@@ -158,6 +159,9 @@ class Journal(Generic[S, E]):
     def _is_trimmed(self, snapshots: list[int]) -> bool:
         """Whether somebody may have removed what was read since, for a snapshot that is not among these."""
         return any(self._is_snapshot(number) and number not in snapshots for number in self._ledger.numbers(self.position))
+
+    def _check(self, data: bytes, number: int, label: str) -> None:
+        self._shape.decode(data, label, number)
 
     def _decode(self, data: bytes, number: int) -> Any:
         label = object_name(self._directory, number)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import structlog
 
-from headwater.core.errors import LogError
+from headwater.core.errors import CorruptLog, LogError
 from headwater.log.interface import AppendGroup
 from headwater.log.runtime import Runtime
 from headwater.log.storage import StorageUnavailable
@@ -12,6 +12,7 @@ from headwater.log.takeover import Sites
 from headwater.log.topics import TopicRegistry, TopicSettings
 
 _DEFAULTS = TopicSettings()
+_log = structlog.get_logger()
 
 
 class KnownTopics:
@@ -22,12 +23,22 @@ class KnownTopics:
         self._runtime = runtime
         self._registry = TopicRegistry(sites, runtime)
         self._created: dict[str, TopicSettings] = {}
+        self.wrong = ""  # Why they cannot be read, where that is for damage.
         self.refresh()
 
     def refresh(self) -> None:
-        """Looks for topics that were created, changed or deleted. Without a majority of the sites, what was known stays."""
-        with suppress(StorageUnavailable):
-            self._created = self._registry.list()
+        """Looks for topics that were created, changed or deleted. Without a majority of the sites, what was known stays.
+
+        So it does where they are damaged on too many: topics have the defaults then, which wait for every sync.
+        """
+        try:
+            self._created, self.wrong = self._registry.list(), ""
+        except StorageUnavailable:
+            return
+        except CorruptLog as e:
+            if self.wrong != str(e):
+                _log.error("the settings of topics cannot be read; it will be tried again", error=str(e))
+            self.wrong = str(e)
 
     def create(self, topic: str, settings: TopicSettings) -> TopicSettings:
         """See `TopicRegistry.create`."""

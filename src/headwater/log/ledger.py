@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from headwater.core.errors import CorruptLog
 from headwater.core.limits import SITE_LOST_S
 from headwater.log.runtime import Runtime
 from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
@@ -46,18 +47,26 @@ def _numbers(names: Sequence[str]) -> list[int]:
     return [int(name) for name in names if len(name) == 20 and name.isdigit()]
 
 
+Check = Callable[[bytes, int, str], object]
+"""Raises CorruptLog for bytes that nobody can have proposed under a number; told their number and name."""
+
+
 class Ledger:
-    """The entries in one directory of the sites.
+    """The entries in one directory of the sites. ``check`` tells damaged votes: such a site's vote is unknown.
 
     Keeps no state, but for which sites were silent just now: they are left out for a while, if the others are a majority.
-    ``forgetful``: a site that answered had no vote, and `admit` is due.
+    ``forgetful``: a site that answered had no vote, and `admit` is due. Where too few votes can be told because of damage,
+    whatever asks for them raises CorruptLog.
     """
 
-    def __init__(self, sites: Sequence[Storage], directory: str, runtime: Runtime, timeout_s: float) -> None:
+    def __init__(
+        self, sites: Sequence[Storage], directory: str, runtime: Runtime, timeout_s: float, check: Check = lambda *_: None
+    ) -> None:
         self._sites = tuple(sites)
         self._directory = directory
         self._runtime = runtime
         self._timeout_s = timeout_s
+        self._check = check
         self._silent_until = [runtime.now()] * len(self._sites)
         self.forgetful = True
         self.majority = len(self._sites) // 2 + 1
@@ -228,14 +237,22 @@ class Ledger:
         if site.put(name, data):
             return data
         try:
-            return site.get(name)
+            return self._checked(site, number, site.get(name))
         except ObjectMissing:
             raise StorageUnavailable(f"{site.name}: {name} was removed meanwhile") from None
+
+    def _checked(self, site: Storage, number: int, data: bytes) -> bytes:
+        name = object_name(self._directory, number)
+        try:
+            self._check(data, number, name)
+        except CorruptLog as e:
+            raise StorageUnavailable(f"{site.name}: {e}") from e
+        return data
 
     def _get(self, site: Storage, number: int) -> bytes | None:
         self._check_voter(site)
         try:
-            return site.get(object_name(self._directory, number))
+            return self._checked(site, number, site.get(object_name(self._directory, number)))
         except ObjectMissing:
             return None
 
@@ -264,6 +281,9 @@ class Ledger:
 
     def _check_majority(self, answers: Sequence[object]) -> None:
         silent = [answer for answer in answers if isinstance(answer, StorageUnavailable)]
+        damaged = [answer for answer in silent if isinstance(answer.__cause__, CorruptLog)]
+        if len(answers) - len(damaged) < self.majority:
+            raise CorruptLog(f"{self._directory}: {len(damaged)} of {len(answers)} votes are damaged: {damaged[0]}")
         if len(answers) - len(silent) < self.majority:
             answering = len(answers) - len(silent)
             raise StorageUnavailable(

@@ -36,7 +36,9 @@ def admit(
         number = segment.header.number
         chain.append((number, segment.end))
         # One that is there says nothing about those before it: a writer of yesterday may have put it alone.
-        held = held + 1 if old is not None and _same_end(old, members, number, segment.end) else 0
+        # The last one is compared from its first byte: the site may have left because it is damaged there.
+        start = 0 if segment is last else max(segment.end - _MARK_BYTES, 0)
+        held = held + 1 if old is not None and _same(old, members, number, start, segment.end) else 0
         if old is not None and held and number <= old.up_to:
             break  # Whoever made the earlier admission looked at what comes before.
         segment = _before(members, segment) if number > layout.starts_at else None
@@ -61,9 +63,8 @@ def _opens(site: MemberSite) -> bool:
         return False  # What it has is copied anew.
 
 
-def _same_end(site: MemberSite, members: Sequence[MemberSite], number: int, end: int) -> bool:
+def _same(site: MemberSite, members: Sequence[MemberSite], number: int, start: int, end: int) -> bool:
     """Whether the site has the segment as it counts. Its last mark has the chain of all that comes before it."""
-    start = max(end - _MARK_BYTES, 0)
     try:
         found = site.get(number, start, end - start)
     except ObjectMissing:

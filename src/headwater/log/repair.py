@@ -13,6 +13,7 @@ from typing import NamedTuple
 from headwater.core.errors import CorruptLog, LogError, StorageUnavailable
 from headwater.core.limits import REPAIR_CHUNK_BYTES
 from headwater.log.compacted import repair_copy
+from headwater.log.history import read_header
 from headwater.log.layout import Layouts
 from headwater.log.ledger import object_name
 from headwater.log.manifest import decode_manifest
@@ -20,7 +21,10 @@ from headwater.log.member import MemberSite
 from headwater.log.runtime import Runtime
 from headwater.log.storage import ObjectMissing
 from headwater.log.takeover import Sites, ledger_of, members_of, opened
-from headwater.log.verify import Finding, Progress, check_segment, verify
+from headwater.log.verify import check_segment, verify
+from headwater.log.verify_ledgers import Finding, Progress
+
+_LAST = "who opens the shard next brings its last segment to every member"
 
 
 class Repaired(NamedTuple):
@@ -54,8 +58,8 @@ def _cannot(finding: Finding) -> str:
     """Why a finding is left as it is; nothing where it can be repaired."""
     if finding.whole_at is None:
         return "no other site has it whole"
-    if finding.kind == "tail":
-        return "who opens the shard next brings its last segment to every member"
+    if finding.kind == "tail" and not finding.at:
+        return _LAST
     return ""
 
 
@@ -67,7 +71,7 @@ def _repair(finding: Finding, sites: Sites, runtime: Runtime) -> str:
         # Without it the site is as good as erased: it leaves the members, and comes back with all that it needs.
         storage.delete(finding.name)
         return "the site is taken for erased; the shard's writer fills it again"
-    if finding.kind in ("manifest", "layout"):
+    if finding.kind in ("manifest", "layout", "journal"):
         # A majority of the others has these bytes, so that no vote that comes meanwhile changes what holds.
         data = storages[str(finding.whole_at)].get(finding.name)
         storage.delete(finding.name)
@@ -81,8 +85,31 @@ def _repair(finding: Finding, sites: Sites, runtime: Runtime) -> str:
     site = next((member for member in members if member.name == finding.site), None)
     if site is None:
         raise StorageUnavailable(f"{finding.site} is no member of shard {shard} any more")
-    source = repair_segment(site, members, finding.number, finding.end)
-    return f"brought from {source}"
+    if finding.kind == "tail" and not _is_same(site, members, finding):
+        raise StorageUnavailable(_LAST)
+    if finding.kind == "fence":
+        source = next(member for member in members if member.name == finding.whole_at)
+        return _repair_fence(source, site, finding.number)
+    return f"brought from {repair_segment(site, members, finding.number, finding.end)}"
+
+
+def _is_same(site: MemberSite, members: Sequence[MemberSite], finding: Finding) -> bool:
+    """Whether the site has that segment, damaged behind its header, where it can be written over in place.
+
+    What cannot be read, or is not there, may be a fence, and the segment may not count: that is for a take-over to say.
+    """
+    mine = read_header(site, finding.number)
+    others = [read_header(member, finding.number) for member in members if member.name == finding.whole_at]
+    return site.appends and mine is not None and all(other is not None and other.header == mine.header for other in others)
+
+
+def _repair_fence(source: MemberSite, site: MemberSite, number: int) -> str:
+    """Who the fence shuts out needs the source as well, so that its number may be free on this site for a moment."""
+    found = read_header(source, number)
+    if found is None:
+        raise CorruptLog(f"{source.name}: {source.place(number)}: it is not there any more")
+    _bring(source, site, number, found.start)
+    return f"brought from {source.name}"
 
 
 def open_members(shard: str, sites: Sites, runtime: Runtime) -> list[MemberSite]:

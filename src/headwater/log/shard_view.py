@@ -81,6 +81,11 @@ class ShardView:
         """These are the members now; the site to read from first comes first again, if it failed before."""
         self.sites = tuple(sorted(members, key=lambda site: site.name != self._first))
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything of it was ever read."""
+        return bool(self._runs)
+
     def reset(self) -> None:
         """Nothing is known any more."""
         self._runs, self._newest, self._certain = [], [], None

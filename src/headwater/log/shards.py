@@ -61,6 +61,7 @@ class Shards:
                     self.owners.extend(view.name, (topic, partition), first + count)
                 holdings.take(one.mark.commits, one.mark.state, one.mark.produced)
                 view.add(one.start, one.end, directory)
+            self.owners.unread.pop(view.name, None)
 
     def _begin(self, view: ShardView, segment: Segment, anew: bool) -> None:
         header = segment.header

@@ -59,7 +59,8 @@ class SharedLog:
     """A `Log` on sites. Made by `open_log`.
 
     Sees at once what this process appends, and within a quarter of a second what others do. Raises StorageUnavailable where no
-    site answers, CorruptLog where a shard is damaged on all of its sites.
+    site answers, CorruptLog where every shard is damaged on all of its sites. Where some are, the others can be read and written,
+    `alarms` names them, and whatever belongs to no shard that could be read raises CorruptLog: it may be theirs.
     """
 
     def __init__(self, sites: Sites, runtime: Runtime, settings: LogSettings) -> None:
@@ -78,7 +79,7 @@ class SharedLog:
         self.keeper = Keeper(sites, runtime, self._shards.written, settings.upkeep)
         self._reader = Reader(self._shards, sites, runtime, self.keeper, self.quarantine)
         self._watch = Watch(self._shards, sites, runtime, self._topics, self._take_in, settings.flush_s, self._stop)
-        self.refresh()
+        self._watch.begin()
         if settings.follows:
             self._watch.start()
             self.keeper.start()

@@ -44,7 +44,8 @@ class Claim(NamedTuple):
 
 def ledger_of(shard: str, sites: Sites, runtime: Runtime) -> Ledger:
     """The ledger with a shard's manifests."""
-    return Ledger((*sites.storages, *sites.witnesses), f"{shard}/manifest", runtime, STORAGE_TIMEOUT_S)
+    directory = f"{shard}/manifest"
+    return Ledger((*sites.storages, *sites.witnesses), directory, runtime, STORAGE_TIMEOUT_S, decode_manifest)
 
 
 def members_of(manifest: Manifest, sites: Sites) -> list[MemberSite]:

@@ -5,7 +5,7 @@ A shard may be written meanwhile. What is behind the last whole group of its las
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,36 +13,17 @@ from headwater.core.errors import CorruptLog
 from headwater.kernel import check_block
 from headwater.log.compacted import damaged_objects, whole_index
 from headwater.log.history import read_header, read_tail, reader_of
-from headwater.log.layout import LAYOUT, Layout, Layouts, index_name, layout_directory, part_name
-from headwater.log.ledger import numbers_in, object_name
+from headwater.log.layout import Layout, Layouts, index_name, part_name
+from headwater.log.ledger import object_name
 from headwater.log.manifest import Manifest, decode_manifest
 from headwater.log.member import MemberSite, directory_of
 from headwater.log.runtime import Runtime
 from headwater.log.segment import BLOCK, Group, Segment, SegmentReader, Torn
 from headwater.log.storage import ObjectMissing, Storage, StorageUnavailable
 from headwater.log.takeover import Sites, ledger_of, members_of
+from headwater.log.verify_ledgers import Finding, Progress, verify_journals, verify_shard_ledgers
 
 Place = tuple[str, int]
-Progress = Callable[[str, str], None]
-"""Told of each object before it is read: its shard, its name."""
-
-
-class Finding(NamedTuple):
-    """What is wrong with an object of a site, at a byte (None: all of it). ``whole_at``: a site that has it whole.
-
-    ``kind``: base, manifest, layout, segment, tail (the last segment), copy; or shard, where nothing on any site is meant.
-    ``number`` and ``end`` are those of a segment, as far as it counts.
-    """
-
-    shard: str
-    site: str
-    name: str
-    at: int | None
-    what: str
-    whole_at: str | None
-    kind: str
-    number: int = -1
-    end: int = 0
 
 
 def shards_of(sites: Sites) -> list[str]:
@@ -58,9 +39,11 @@ def shards_of(sites: Sites) -> list[str]:
 
 
 def verify(sites: Sites, runtime: Runtime, progress: Progress | None = None) -> Iterator[Finding]:
-    """All that is wrong, shard by shard. Raises StorageUnavailable where too few sites answer to tell what counts."""
+    """All that is wrong, shard by shard, and in the journals. Raises StorageUnavailable where too few sites answer to tell."""
+    progress = progress or (lambda shard, name: None)
     for shard in shards_of(sites):
-        yield from Verification(shard, sites, runtime, progress or (lambda shard, name: None)).findings()
+        yield from Verification(shard, sites, runtime, progress).findings()
+    yield from verify_journals(sites, progress)
 
 
 def check_segment(
@@ -121,12 +104,7 @@ class Verification:
 
     def findings(self) -> Iterator[Finding]:
         """See `verify`."""
-        yield from self._ledger(
-            f"{self._shard}/manifest", "manifest", lambda data, number, name: decode_manifest(data, number, name)
-        )
-        yield from self._ledger(
-            layout_directory(self._shard), "layout", lambda data, number, name: LAYOUT.decode(data, name, number)
-        )
+        yield from verify_shard_ledgers(self._shard, self._sites, self._progress)
         try:
             layout = Layouts(self._shard, self._sites, self._runtime).read()
             members = members_of(self._manifest(), self._sites)
@@ -139,7 +117,11 @@ class Verification:
             return
         ends: dict[Place, int] = {}
         yield from self._copies(layout, ends)
-        yield from self._segments(layout, ends)
+        counted: set[int] = set(layout.doomed_segments)
+        for finding in self._segments(layout, ends, counted):
+            counted.add(finding.number)
+            yield finding
+        yield from self._fences(counted)
 
     def _shard_finding(self, what: str) -> Finding:
         return Finding(self._shard, "", self._shard, None, what, None, "shard")
@@ -149,32 +131,6 @@ class Verification:
         if not held:
             raise CorruptLog(f"shard {self._shard} has no manifest that holds")
         return decode_manifest(held[-1].data, held[-1].number, object_name(f"{self._shard}/manifest", held[-1].number))
-
-    def _ledger(self, directory: str, kind: str, decode: Callable[[bytes, int, str], object]) -> Iterator[Finding]:
-        """Entries that are damaged. What a site does not have, or has otherwise than others, it may have voted for rightly."""
-        storages = (*self._sites.storages, *self._sites.witnesses)
-        whole: dict[int, dict[bytes, list[str]]] = {}
-        damaged: list[tuple[str, int, str]] = []
-        for storage in storages:
-            try:
-                for number in numbers_in(storage, directory):
-                    name = object_name(directory, number)
-                    self._progress(self._shard, name)
-                    data = storage.get(name)
-                    try:
-                        decode(data, number, name)
-                        whole.setdefault(number, {}).setdefault(data, []).append(storage.name)
-                    except CorruptLog as e:
-                        damaged.append((storage.name, number, str(e).removeprefix(f"{name}: ")))
-            except ObjectMissing:
-                continue  # Trimmed meanwhile.
-            except StorageUnavailable as e:
-                yield Finding(self._shard, storage.name, directory, None, str(e), None, kind)
-        for site, number, what in damaged:
-            most: list[str] = max(whole.get(number, {}).values(), key=len, default=[])
-            # Only what holds without the damaged vote may stand in its place.
-            whole_at = most[0] if len(most) > len(storages) // 2 else None
-            yield Finding(self._shard, site, object_name(directory, number), 0, what, whole_at, kind, number)
 
     def _open(self, members: Sequence[MemberSite]) -> Iterator[Finding]:
         wrong: list[tuple[MemberSite, str]] = []
@@ -236,7 +192,29 @@ class Verification:
         except (Torn, CorruptLog, ValueError, NotImplementedError) as e:
             yield Finding(self._shard, storage.name, name, at, str(e), None, "copy")
 
-    def _segments(self, layout: Layout, ends: dict[Place, int]) -> Iterator[Finding]:
+    def _fences(self, others: set[int]) -> Iterator[Finding]:
+        """Objects that do not count, but for these others: each begins with a whole header all the same, and keeps its number."""
+        wrong: list[tuple[MemberSite, int, CorruptLog]] = []
+        whole: dict[int, str] = {}
+        for site in self._members:
+            for number in self._numbers(site):
+                if number in others:
+                    continue
+                self._progress(self._shard, site.place(number))
+                try:
+                    if read_header(site, number) is not None:
+                        whole.setdefault(number, site.name)
+                except CorruptLog as e:
+                    wrong.append((site, number, e))
+                except StorageUnavailable:
+                    continue  # Said of the segments that count.
+        for site, number, error in wrong:
+            name = site.place(number)
+            what = str(error).removeprefix(f"{site.name}: {name}: ")
+            yield Finding(self._shard, site.name, name, _byte_of(error), what, whole.get(number), "fence", number)
+
+    def _segments(self, layout: Layout, ends: dict[Place, int], counted: set[int]) -> Iterator[Finding]:
+        """``counted`` gets the numbers of the segments that count."""
         chain: list[_Link] = []
         for found in self._walk(layout):
             if isinstance(found, Finding):
@@ -244,6 +222,7 @@ class Verification:
             else:
                 chain.append(found)
         chain.reverse()
+        counted.update(one.segment.header.number for one in chain)
         known = bool(layout.compacted)
         for at, one in enumerate(chain):
             header = one.segment.header
@@ -274,6 +253,8 @@ class Verification:
             except StorageUnavailable as e:
                 wrong.append((site, (None, f"the site does not answer: {e}")))
                 continue
+            if fault is None and is_last:
+                fault = self._behind(site, number) or self._cut_short(site, number, one.end)
             if fault is not None:
                 wrong.append((site, fault))
             elif whole is None:
@@ -289,6 +270,22 @@ class Verification:
                         what = f"group {group.number} has {topic}/{partition} {first} where {end} belongs"
                         yield Finding(self._shard, "", one.segment.place, group.start, what, None, "segment", number, one.end)
                     ends[topic, partition] = first + count
+
+    def _behind(self, site: MemberSite, number: int) -> tuple[int, str] | None:
+        """Damage behind what can be read of the last segment: a later group shows that a group was durable there."""
+        damage = ""
+        for _ in range(2):  # A group that was under way at the first look is whole at the second.
+            tail = read_tail(site, number)
+            if tail is None or not tail.damage:
+                return None
+            damage = tail.damage
+        return _byte_of(CorruptLog(damage)), damage
+
+    def _cut_short(self, site: MemberSite, number: int, end: int) -> tuple[int, str] | None:
+        """An object that is put whole ends with a mark, so that here nothing can be torn."""
+        if site.appends or len(site.get(number)) == end:
+            return None
+        return end, "it was put whole, and no group follows here that is"
 
     def _walk(self, layout: Layout) -> Iterator[_Link | Finding]:
         """What counts, newest first; and segments of which no member has the header, so that what they follow is not known."""

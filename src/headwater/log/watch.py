@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from headwater.core.errors import LogError
+from headwater.core.errors import CorruptLog, LogError
 from headwater.core.limits import (
     FOLLOW_OBJECTS_S_MAX,
     FOLLOW_WAIT_S_MAX,
@@ -77,6 +77,17 @@ class Watch:
         """This process writes it now. Called with `Shards.changing` held."""
         self._followers.pop(shard, None)
 
+    def begin(self) -> None:
+        """As `refresh`; but damage of a shard of which nothing can be read holds up no other: that one stays unread.
+
+        Raises CorruptLog where every shard is so.
+        """
+        self._look_around()
+        _, errors = self._follow_all()
+        bad = [error for shard, error in errors.items() if shard not in self._shards.owners.unread]
+        if bad or (errors and len(errors) == len(self._shards.views)):
+            raise (bad or list(errors.values()))[0]
+
     def refresh(self) -> bool:
         """Looks for what other processes appended, in every shard, and for new shards. True where there was anything.
 
@@ -93,27 +104,46 @@ class Watch:
             self._look_for_shards()
         if now - self._members_looked_s >= MEMBERS_LOOK_S:
             self._members_looked_s = now
+            errors = []
             for follower in list(self._followers.values()):
-                follower.look()
+                try:
+                    follower.look()
+                except LogError as e:
+                    errors.append(e)
             for view in list(self._shards.views.values()):
                 view.read_from(view.sites)
             self._topics.refresh()
+            if errors:
+                raise errors[0]
 
     def _follow(self) -> bool:
+        any_new, errors = self._follow_all()
+        for error in errors.values():
+            raise error
+        return any_new
+
+    def _follow_all(self) -> tuple[bool, dict[str, LogError]]:
         any_new = False
-        errors: list[LogError] = []
+        errors: dict[str, LogError] = {}
         with self._shards.changing:
             for shard, view in list(self._shards.views.items()):
                 if shard not in self._shards.writers:
                     try:
                         any_new = self._follower(shard, view).poll() or any_new
                         self._wrong.pop(shard, None)
+                        self._set_unread(shard, None)
                     except LogError as e:
-                        errors.append(e)
+                        errors[shard] = e
                         self._say(shard, str(e))
-        if errors:
-            raise errors[0]
-        return any_new
+                        if isinstance(e, CorruptLog) and not view.is_known:
+                            self._set_unread(shard, str(e))
+        return any_new, errors
+
+    def _set_unread(self, shard: str, why: str | None) -> None:
+        with self._shards.lock:
+            self._shards.owners.unread.pop(shard, None)
+            if why is not None:
+                self._shards.owners.unread[shard] = why
 
     def _follower(self, shard: str, view: ShardView) -> Follower:
         if shard not in self._followers:
@@ -172,6 +202,7 @@ class Watch:
         names = [storage.name for storage in self._sites.storages]
         lacking = [(site, [one.shard for one in writers if site not in one.members]) for site in names]
         left = [f"the sites: {why}" for shard, why in self._wrong.items() if not shard]
+        left += [f"the settings of topics: {self._topics.wrong}"] if self._topics.wrong else []
         left += [f"site {site} left {', '.join(shards)}; it comes back once it answers" for site, shards in lacking if shards]
         return left + [f"shard {shard}: {why}" for shard, why in sorted(self._wrong.items()) if shard]
 

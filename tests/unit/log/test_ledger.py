@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from headwater.core.errors import CorruptLog
 from headwater.log.ledger import Entry, Ledger, numbers_in, object_name
 from headwater.log.runtime import Threads
 from headwater.log.storage import StorageUnavailable
@@ -122,3 +123,34 @@ def test_a_majority_that_forgot_is_not_believed(ledger: Ledger, sites: list[Site
             site.delete(f"s/manifest/{name}")
     with pytest.raises(StorageUnavailable, match="2 of 3 sites have forgotten what they agreed to, and 1 remember"):
         ledger.admit()
+
+
+def _whole(data: bytes, number: int, name: str) -> None:
+    if data.startswith(b"!"):
+        raise CorruptLog(f"{name}: damaged")
+
+
+def test_a_damaged_vote_is_given_to_no_other_site(sites: list[Site]) -> None:
+    ledger = Ledger(sites, "s/manifest", Threads(), 5.0, _whole)
+    ledger.admit()
+    sites[2].silent = True
+    assert ledger.propose(0, b"x")
+    sites[2].silent = False
+    name = object_name("s/manifest", 0)
+    sites[0].delete(name)
+    sites[0].put(name, b"!")
+    ledger = Ledger(sites, "s/manifest", Threads(), 5.0, _whole)
+    assert ledger.entries() == [Entry(0, b"x", True)]
+    assert [site.get(name) for site in sites] == [b"!", b"x", b"x"]
+
+
+def test_damage_that_leaves_no_majority_is_told(sites: list[Site]) -> None:
+    ledger = Ledger(sites, "s/manifest", Threads(), 5.0, _whole)
+    ledger.admit()
+    for site in sites[:2]:
+        site.put(object_name("s/manifest", 0), b"!")
+    with pytest.raises(CorruptLog, match=r"2 of 3 votes are damaged: a: s/manifest/0{20}: damaged"):
+        ledger.entries()
+    sites[2].silent = True
+    with pytest.raises(CorruptLog):
+        ledger.entries()

@@ -10,8 +10,9 @@ import typer
 from headwater.cli.log.place import JsonOption, LogOption, ProjectOption, check_place, find_log, named_sites
 from headwater.cli.log.progress import objects
 from headwater.log.runtime import Threads
-from headwater.log.verify import Finding, shards_of
+from headwater.log.verify import shards_of
 from headwater.log.verify import verify as findings_of
+from headwater.log.verify_ledgers import Finding
 
 
 def verify(project: ProjectOption = None, log: LogOption = None, json: JsonOption = False) -> None:
