@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from headwater.log.commit import Committer, Group
 from headwater.log.files import write_all
 from headwater.log.history import Tail
 from headwater.log.interface import AppendGroup
-from headwater.log.member import MemberSite
+from headwater.log.member import Base, MemberSite, directory_of, encode_base
 from headwater.log.segment import Segment, SegmentReader
 from headwater.log.shard_writer import SharedWriter
+from headwater.log.storage import Storage
 from headwater.log.stores.descriptors import OpenFile
 from headwater.log.stores.folder import FolderStorage
 from headwater.testing.faults import SimulatedFiles
@@ -137,3 +138,16 @@ def believe_records(patch: pytest.MonkeyPatch) -> None:
 def with_writer(kind: type[SharedWriter]) -> Callable[[pytest.MonkeyPatch], None]:
     """Logs that open shards with that kind of writer."""
     return lambda patch: patch.setattr(shared, "SharedWriter", kind)
+
+
+def fill_nothing(site: MemberSite, tail: object, counted: object) -> bool:
+    """Leaves a site without what it lacks of the last segment when a shard is opened."""
+    return True
+
+
+def admit_empty(members: Sequence[MemberSite], storage: Storage, admission: str, *_: object) -> MemberSite:
+    """A site comes back, and gets nothing of what it missed."""
+    site = MemberSite(storage, members[0].shard, admission)
+    storage.put(f"{directory_of(site.shard, admission)}/base", encode_base(Base()))
+    assert site.open()
+    return site

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from headwater.core.errors import LogError
 from headwater.core.ids import seeded_random
+from headwater.log import commit, restore
 from headwater.testing.log_conformance import read_all
+from tests.faults.mutants import admit_empty, fill_nothing
 from tests.faults.processes import Child
 from tests.faults.world import IDS_PER_GROUP, counts, open_sites, site_names
 
@@ -97,6 +103,16 @@ def test_nothing_acknowledged_is_lost_in_many_rounds(tmp_path: Path, sites: int,
     # Ten logs: each round reads its whole log again.
     killed = Killed(tmp_path, sites, seed=part).play(ROUNDS_LONG // 20)
     assert len(killed.acknowledged) > ROUNDS_LONG // 4
+
+
+@pytest.mark.parametrize(("module", "name", "mutant"), [(restore, "_fill", fill_nothing), (commit, "admit", admit_empty)])
+def test_sites_that_are_not_brought_what_they_lack_are_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, mutant: Callable[..., object]
+) -> None:
+    monkeypatch.setattr(module, name, mutant)
+    with pytest.raises((AssertionError, LogError)) as caught:
+        Killed(tmp_path, 3, seed=1).play(40)
+    assert re.search("has other records|segment|asked for offset", str(caught.value))
 
 
 @pytest.mark.parametrize("build", ["acknowledges before it writes", "writes groups in halves"])

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from headwater.core.clock import monotonic_s
-from headwater.core.errors import CorruptLog, StorageUnavailable
+from headwater.core.errors import CorruptLog, LogError, StorageUnavailable
 from headwater.core.ids import seeded_random
 from headwater.log import commit
 from headwater.log.interface import AppendGroup
 from headwater.log.shared import LogSettings, SharedLog, open_log
 from headwater.log.storage import Storage
 from headwater.testing.log_conformance import batch, read_all
-from tests.faults.mutants import believe_records
+from tests.faults.mutants import admit_empty, believe_records
 from tests.faults.world import World, folders, open_sites
 
 WRITES_S_MAX, READS_S_MAX = 15.0, 5.0
@@ -166,16 +166,20 @@ class Load:
     def members(self) -> tuple[str, ...]:
         return self._writer.members
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self._over.set()
         for thread in self._threads:
             thread.join()
+
+    def end(self) -> None:
+        self.stop()
         assert not self._errors, self._errors
         self._log.close()
         self._reader.close()
 
 
-def _cut_under_load(directory: Path, waits_s: float) -> None:
+def _cut_under_load(directory: Path, waits_s: float, within_s: float = 60) -> None:
+    """A site is cut off and comes back while one appends and another reads; each within that time."""
     cut = threading.Event()
 
     def opened(first: str) -> SharedLog:
@@ -183,15 +187,19 @@ def _cut_under_load(directory: Path, waits_s: float) -> None:
         return open_log(sites, settings=LogSettings(first=first))
 
     load = Load(opened("a"), opened("b"))
-    load.until(lambda: len(load.acknowledged) > 20, 30)
-    cut.set()
-    load.until(lambda: "b" not in load.members, 60)
-    count = len(load.acknowledged)
-    load.until(lambda: len(load.acknowledged) > count + 20, 30)
-    cut.clear()
-    load.until(lambda: "b" in load.members, 60)
-    count = len(load.acknowledged)
-    load.until(lambda: len(load.acknowledged) > count + 20, 30)
+    try:
+        load.until(lambda: len(load.acknowledged) > 20, 30)
+        cut.set()
+        load.until(lambda: "b" not in load.members, within_s)
+        count = len(load.acknowledged)
+        load.until(lambda: len(load.acknowledged) > count + 20, 30)
+        cut.clear()
+        load.until(lambda: "b" in load.members, within_s)
+        count = len(load.acknowledged)
+        load.until(lambda: len(load.acknowledged) > count + 20, 30)
+    finally:
+        cut.clear()
+        load.stop()
     load.end()
     assert load.waited_s["write"] <= WRITES_S_MAX, load.waited_s
     assert load.waited_s["read"] <= READS_S_MAX, load.waited_s
@@ -210,3 +218,34 @@ def test_a_site_that_is_cut_off_under_load_leaves_and_comes_back(tmp_path: Path,
 @pytest.mark.parametrize("waits_s", [0.01, 1.0, 4.0])
 def test_a_site_that_is_cut_off_under_load_holds_up_writes_and_reads_as_long_as_promised(tmp_path: Path, waits_s: float) -> None:
     _cut_under_load(tmp_path, waits_s)
+
+
+def _never_leave(self: Any, silent: list[Any], reason: str, began: float) -> list[Any]:
+    return silent
+
+
+def _ask_the_first(self: Any, what: Callable[[Any], object], sites: Any = None, *more: Any) -> dict[Any, object]:
+    """Sites that do not answer count as if they had."""
+    answers = asked(self, what, sites, *more)
+    return {site: True if isinstance(answer, StorageUnavailable) else answer for site, answer in answers.items()}
+
+
+asked = commit.Committer._ask
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "mutant", "match"),
+    [
+        (commit.Committer, "_leave", _never_leave, "members .*'b'"),
+        (commit.Committer, "_ask", _ask_the_first, "members .*'b'|other records|segment"),
+        (commit, "admit", admit_empty, "site b has other records|segment"),
+    ],
+    ids=["a site never leaves", "an acknowledgement does not ask all members", "a site that comes back gets no copy"],
+)
+def test_a_log_that_cannot_do_without_a_site_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: object, name: str, mutant: Callable[..., object], match: str
+) -> None:
+    monkeypatch.setattr(commit, "SITE_LOST_S", 0.5)
+    monkeypatch.setattr(where, name, mutant)
+    with pytest.raises((AssertionError, LogError), match=match):
+        _cut_under_load(tmp_path, waits_s=0.05, within_s=5)
