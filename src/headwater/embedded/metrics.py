@@ -7,6 +7,7 @@ from typing import Any
 
 from headwater.embedded.process import Embedded
 from headwater.embedded.status import figures
+from headwater.log.keeper import Figures
 
 # Name of a count of the kernel → name of the metric, and what it says.
 _RULES = {
@@ -37,12 +38,31 @@ _ETL = {
     "dead": ("etl_dead_total", "Events that are no JSON objects"),
     "lag": ("etl_lag_records", "Records of the log that are still to be read"),
 }
+_UPKEEP = {
+    "compacted": ("log_runs_compacted_total", "Runs of segments that were compacted"),
+    "expired": ("log_copies_expired_total", "Compacted copies that were past their retention"),
+    "deleted": ("log_objects_deleted_total", "Segments and compacted copies that were deleted"),
+    "failed": ("log_upkeep_failures_total", "Times that a shard could not be tidied up; it is tried again"),
+    "repaired": ("log_objects_repaired_total", "Objects found damaged or missing on a site by a reader, brought from another"),
+    "left": ("log_objects_left_damaged_total", "Objects found damaged or missing on a site by a reader, and not repaired"),
+}
 
 
 def metrics(embedded: Embedded) -> str:
     """The text. Counts are from the start of the process, but for those of `etl` and `deliver`: from the first event on."""
-    alarms = _metric("log_alarms", "Sites that left a shard, and shards that cannot be read", [("", len(embedded.log.alarms()))])
-    return "\n".join([*render(*figures(embedded)).splitlines(), *alarms, ""])
+    log = embedded.log
+    of_log = render_log(len(log.alarms()), log.quarantine.records(), log.keeper.figures)
+    return render(*figures(embedded)) + of_log
+
+
+def render_log(alarms: int, quarantined: Mapping[tuple[str, int], int], upkeep: Figures) -> str:
+    """The text of what is wrong with the log, and of what this process did about its shards."""
+    lines = _metric("log_alarms", "Sites that left a shard, and shards that cannot be read", [("", alarms)])
+    rows = [(_labels(topic=topic, partition=str(partition)), count) for (topic, partition), count in sorted(quarantined.items())]
+    lines += _metric("log_records_quarantined_total", "Records that were passed over, as they are damaged on every site", rows)
+    for key, (name, text) in _UPKEEP.items():
+        lines += _metric(name, text, [("", getattr(upkeep, key))])
+    return "\n".join([*lines, ""])
 
 
 def render(collect: Mapping[str, Any], etl: Mapping[str, Any], deliver: Mapping[str, Any]) -> str:
