@@ -43,7 +43,8 @@ demo: setup ## Start the example project with simulated users (ARGS=--exit ends 
 	$(BIN)/headwater demo $(ARGS)
 
 test: setup check webhooks ## Lint, then run every test (ARGS=… goes to pytest)
-	cd kernel && cargo test --release --quiet
+	@# Optimised, but not every test program as a whole: that takes a minute of each.
+	cd kernel && CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 cargo test --release --quiet
 	$(BIN)/pytest -n $(PYTEST_WORKERS) $(ARGS)
 
 test-long: setup webhooks ## The tests marked slow
