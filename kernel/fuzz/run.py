@@ -1,7 +1,7 @@
 """Runs the fuzz targets: python kernel/fuzz/run.py fuzz|smoke|sanitize|miri.
 
-- **fuzz**: FUZZ_SECONDS (60) for each of FUZZ_TARGETS (all of them), one after the other; inputs that find something new stay in
-  `build/fuzz/corpus` for the next time, those that fail in `build/fuzz/found`.
+- **fuzz**: FUZZ_SECONDS (60) for each of FUZZ_TARGETS (all of them), as many at a time as there are cores; inputs that find
+  something new stay in `build/fuzz/corpus` for the next time, those that fail in `build/fuzz/found`.
 - **smoke**: the same for a few seconds; a machine that cannot is passed over, and says why.
 - **sanitize**: the kernel's tests and every known input of every target under the address sanitizer, on each way of finding
   structure.
@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,7 +121,8 @@ def fuzz(seconds: int) -> int:
     programs = build()
     seeds.write(BUILD / "seeds")
     chosen = os.environ.get("FUZZ_TARGETS", "").split() or list(TARGETS)
-    return report([libfuzzer(programs, target, f"-max_total_time={seconds}") for target in chosen])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return report(list(pool.map(lambda target: libfuzzer(programs, target, f"-max_total_time={seconds}"), chosen)))
 
 
 def sanitize() -> int:

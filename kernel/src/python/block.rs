@@ -72,11 +72,6 @@ fn checksum(py: Python<'_>, data: &[u8], seed: u32) -> PyResult<u32> {
 }
 
 #[pyfunction]
-fn count_records(py: Python<'_>, data: &[u8]) -> PyResult<u32> {
-    Ok(apart(py, || block::count_records(data))??)
-}
-
-#[pyfunction]
 fn encode_frame<'py>(py: Python<'py>, kind: u8, group: u64, content: &[u8]) -> Bound<'py, PyBytes> {
     PyBytes::new(py, &frame::encode_frame(kind, group, content, 0))
 }
@@ -246,7 +241,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyPacked>()?;
     m.add_class::<PyBlock>()?;
     m.add_function(wrap_pyfunction!(checksum, m)?)?;
-    m.add_function(wrap_pyfunction!(count_records, m)?)?;
     m.add_function(wrap_pyfunction!(encode_frame, m)?)?;
     m.add_function(wrap_pyfunction!(encode_block, m)?)?;
     m.add_function(wrap_pyfunction!(read_frame, m)?)?;

@@ -218,9 +218,6 @@ _Range = tuple[int, int, int, int, int, int, int, int, int]
 def checksum(data: bytes, seed: int = 0) -> int:
     """CRC32C of ``data``, going on from ``seed``."""
 
-def count_records(data: bytes) -> int:
-    """How many records a batch holds; ValueError where it is not whole records of a known version."""
-
 def encode_frame(kind: int, group: int, content: bytes) -> bytes:
     """A frame without a body: kind 0 (segment header) or 2 (mark)."""
 
