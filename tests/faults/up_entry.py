@@ -39,9 +39,9 @@ def sink_saves_before_it_writes() -> None:
 
 def worker_commits_apart() -> None:
     """Offsets first, then outputs: in between, a kill loses the outputs."""
-    from headwater.etl.worker import Worker
+    from headwater.etl.worker import ClassWorker
 
-    init = Worker.__init__
+    init = ClassWorker.__init__
 
     class Apart:
         def __init__(self, writer: Any) -> None:
@@ -55,11 +55,11 @@ def worker_commits_apart() -> None:
         def close(self) -> None:
             self._writer.close()
 
-    def broken(self: Worker, *given: Any) -> None:
+    def broken(self: ClassWorker, *given: Any) -> None:
         init(self, *given)
         self._writer = Apart(self._writer)  # type: ignore[assignment]
 
-    Worker.__init__ = broken  # type: ignore[method-assign]
+    ClassWorker.__init__ = broken  # type: ignore[method-assign]
 
 
 def worker_forgets_its_window() -> None:
@@ -68,7 +68,7 @@ def worker_forgets_its_window() -> None:
     from headwater.etl import worker
     from headwater.kernel import Deduplicator
 
-    worker.restore = lambda log: Deduplicator(DEDUPLICATION_WINDOW_MS, DEDUPLICATION_IDS_MAX)
+    worker.restore = lambda *_: Deduplicator(DEDUPLICATION_WINDOW_MS, DEDUPLICATION_IDS_MAX)
 
 
 def collector_answers_early() -> None:
