@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import statistics
@@ -32,17 +33,27 @@ PARTS = ("cpu", "disk", "latency", "partitions")
 PARTITION_OPTIONS = ("rate", "seconds", "partitions", "group_events", "drain_seconds", "threads", "events", "directory", "log")
 
 
-def bare_zstd(load: Load) -> dict[str, float]:
-    """CPU seconds of compressing and decompressing every batch by itself. What comes of it is forgotten at once, as reads are."""
+def bare_zstd(load: Load, threads: int) -> dict[str, float]:
+    """CPU seconds of compressing and decompressing every batch by itself. What comes of it is forgotten at once, as reads are.
+
+    Compressing from several threads costs more, as appending does: they take the caches from each other.
+    """
     compressor, decompressor = zstandard.ZstdCompressor(level=LEVEL), zstandard.ZstdDecompressor()
     packed = [compressor.compress(one.data) for one in load.batches]
+    numbers = itertools.count()
 
     def each(work: Callable[[bytes], bytes], given: Iterable[bytes]) -> None:
         for one in given:
             work(one)
 
+    def share() -> None:
+        own = zstandard.ZstdCompressor(level=LEVEL)
+        while (number := next(numbers)) < len(load.batches):
+            own.compress(load.batches[number].data)
+
     return {
         "compress": log_load.cpu_of(lambda: each(compressor.compress, (one.data for one in load.batches))),
+        f"compress, {threads} threads": log_load.cpu_of(lambda: log_load.run_threads(share, threads)),
         "decompress": log_load.cpu_of(lambda: each(decompressor.decompress, packed)),
         "compressed bytes": sum(map(len, packed)),
     }
@@ -50,7 +61,7 @@ def bare_zstd(load: Load) -> dict[str, float]:
 
 def one_round(opened: Callable[[Path], Log], directory: Path, load: Load, threads: int) -> dict[str, float]:
     """CPU seconds of each kind of work, and bytes on disk. Raises AssertionError where other bytes are read."""
-    found = bare_zstd(load)
+    found = bare_zstd(load, threads)
     for name, count in (("append", 1), (f"append, {threads} threads", threads)):
         with tempfile.TemporaryDirectory(dir=directory) as place:
             log = opened(Path(place))
@@ -79,7 +90,15 @@ def cpu_figures(given: argparse.Namespace) -> dict[str, Any]:
         "events_per_batch": round(load.events / len(load.batches)),
     }
     many = f"append, {given.appenders} threads"
-    kinds = {"compress": "compress", "append": "compress", many: "compress", "decompress": "decompress", "read": "decompress"}
+    bare = f"compress, {given.appenders} threads"
+    kinds = {
+        "compress": "compress",
+        "append": "compress",
+        bare: bare,
+        many: bare,
+        "decompress": "decompress",
+        "read": "decompress",
+    }
     for name, beside in kinds.items():
         times = log_load.per_event([one[name] for one in rounds], load.events)
         found[name] = {**times, "of_bare_zstd": round(statistics.median(one[name] / one[beside] for one in rounds), 2)}
