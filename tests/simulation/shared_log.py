@@ -7,20 +7,26 @@ from dataclasses import replace
 from headwater.core.errors import AppendInDoubt, LogUnavailable, Overtaken
 from headwater.core.record import Record, decode_all, encode
 from headwater.log.interface import AppendGroup, Batch, Commit, Producer
+from headwater.log.retention import Retention
 from headwater.log.shard_writer import SharedWriter
 from headwater.log.shared import LogSettings, SharedLog
 from headwater.log.takeover import Sites
+from headwater.log.upkeep import Done, Upkeep, UpkeepSettings
 from headwater.testing.simulation import FaultPlan, History, Process, World, assert_holds
 from tests.simulation.shard import SEGMENT_BYTES_MAX, setting
 
 SECONDS = 15.0
 SHARDS = ("s-0", "s-1")
 PARTITIONS = (0, 1)  # Of the topic of each shard; each group has a record for both.
+UPKEEP = UpkeepSettings(segments_min=1, source_bytes_min=1, grace_s=1.0, part_bytes_max=1000)
 PLAN = FaultPlan(seconds=SECONDS, cuts=4.0, kills=6.0, pauses=6.0, power_cuts=3.0, full_disks=8.0, failing_sites=4.0, lasts_s=8.0)
 
 
 class Logs:
-    """Two writers that take two shards from each other, and a reader. `play` raises AssertionError where a promise is broken."""
+    """Two writers that take two shards from each other, a reader, and upkeep of what each writes.
+
+    `play` raises AssertionError where a promise is broken.
+    """
 
     def __init__(self, seed: int) -> None:
         given = setting(seed)
@@ -30,6 +36,8 @@ class Logs:
         self.sites = Sites(tuple(self.stores), tuple(witnesses))
         self.history = History(lambda: self.world.now)
         self.values = self.opened = self.looks = self.repeated = 0
+        self.kept = Done()
+        self.keeps = seed % 3 != 0  # Some logs are never tidied up.
 
     def play(self) -> Logs:
         """Plays it to its end, and looks at everything."""
@@ -37,6 +45,8 @@ class Logs:
             for number in range(2):
                 world.process(f"w{number}", self.write, on=self.stores[number % len(self.stores)])
             world.process("r", self.look_again_and_again)
+            if self.keeps:
+                world.process("k", self.keep)
             replace(PLAN.some(world)).unleash(world)
             world.run()
             checker = world.process("checker").start(self.check)
@@ -72,6 +82,28 @@ class Logs:
             except (LogUnavailable, Overtaken, AppendInDoubt) as e:
                 self.world.record(str(process), "gives up", "", e)
                 process.runtime.sleep(chance() * 3)
+
+    def keep(self, process: Process) -> None:
+        """Compacts what is over and deletes what that stood for, again and again, beside whoever writes the shards."""
+        chance = process.runtime.random
+        while self.world.now < SECONDS + 5:
+            try:
+                log = self.log(process)
+                keepers = [
+                    Upkeep(log.view_of(shard), self.sites, process.runtime, lambda topic: Retention(None, None), UPKEEP)
+                    for shard in SHARDS
+                    if shard in log.shards()
+                ]
+                until = self.world.now + 8 * chance()
+                while self.world.now < until:
+                    log.refresh()
+                    for keeper in keepers:
+                        done = keeper.step(force=chance() < 0.5)
+                        self.kept = Done(*(one + other for one, other in zip(self.kept, done, strict=True)))
+                    process.runtime.sleep(chance())
+            except LogUnavailable as e:
+                self.world.record(str(process), "cannot tidy up", "", e)
+                process.runtime.sleep(chance())
 
     def append(self, process: Process, log: SharedLog, shard: str, writer: SharedWriter) -> None:
         """One group with a record for each partition, a commit and a state."""

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from headwater.log import shared
+from headwater.core.errors import LogError
+from headwater.log import compact, layout, shared
+from headwater.log.compact import Compaction
 from headwater.log.holdings import Holdings
 from headwater.log.interface import AppendGroup
 from headwater.log.shard_writer import SharedWriter
+from headwater.log.upkeep import Upkeep
 from headwater.testing.simulation import first_caught, sweep
 from tests.simulation.shared_log import Logs
 
@@ -18,7 +21,8 @@ from tests.simulation.shared_log import Logs
 @pytest.fixture(autouse=True)
 def ids(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = itertools.count()
-    monkeypatch.setattr(shared, "new_id", lambda: f"{next(numbers):032x}")
+    for module in (shared, compact, layout):
+        monkeypatch.setattr(module, "new_id", lambda: f"{next(numbers):032x}")
 
 
 @pytest.mark.parametrize("first", range(0, 100, 25))
@@ -28,6 +32,8 @@ def test_no_seed_breaks_a_promise(first: int) -> None:
     assert sum(each.opened for each in played) > 50
     assert sum(each.looks for each in played) > 200
     assert sum(each.repeated for each in played) > 100
+    assert sum(each.kept.compacted for each in played) > 10
+    assert sum(each.kept.deleted for each in played) > 10
 
 
 @pytest.mark.slow
@@ -51,3 +57,23 @@ def test_groups_in_halves_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(SharedWriter, "append", in_halves)
     assert first_caught(lambda seed: Logs(seed).play(), range(20)) is not None
+
+
+def test_upkeep_that_deletes_what_it_did_not_copy_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    delete = Upkeep._delete_from
+
+    def delete_more(self: Any, storage: Any, segments: list[int], ids: list[str]) -> None:
+        delete(self, storage, [number + 1 for number in segments], ids)
+
+    monkeypatch.setattr(Upkeep, "_delete_from", delete_more)
+    assert first_caught(lambda seed: Logs(seed).play(), range(20), (AssertionError, LogError)) is not None
+
+
+def test_compaction_that_leaves_a_partition_out_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Compaction._take
+
+    def take_one(self: Any, place: Any, piece: Any, gathered: Any) -> None:
+        take(self, place, piece, {} if place[1] else gathered)
+
+    monkeypatch.setattr(Compaction, "_take", take_one)
+    assert first_caught(lambda seed: Logs(seed).play(), range(20), (AssertionError, LogError)) is not None

@@ -63,12 +63,26 @@ class Follower:
         lists, self._lists = self._lists, False
         try:
             shown = self._view.from_any(partial(self._poll, lists))
+        except CorruptLog:
+            self._lists = lists
+            if not self._is_compacted():
+                raise
+            self._cursor = None
+            shown = self._view.from_any(partial(self._poll, True))
         except LogError:
             self._lists = lists
             raise
         if shown.found:
             self._show(shown)
         return bool(shown.found)
+
+    def _is_compacted(self) -> bool:
+        """Whether the segment that it is at may be deleted since: a process was paused for longer than the grace."""
+        if self._cursor is None:
+            return False
+        # Of its own, since another thread may look.
+        self._view.layout = Layouts(self._view.name, self._sites, self._runtime).look()
+        return self._cursor.segment.header.number < self._view.layout.starts_at
 
     def look(self) -> None:
         """Looks who is a member now. Waits for sites that are silent; another thread may poll meanwhile."""
