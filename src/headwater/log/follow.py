@@ -65,7 +65,7 @@ class Follower:
             shown = self._view.from_any(partial(self._poll, lists))
         except CorruptLog:
             self._lists = lists
-            if not self._is_compacted():
+            if not self._was_compacted():
                 raise
             self._cursor = None
             shown = self._view.from_any(partial(self._poll, True))
@@ -76,13 +76,12 @@ class Follower:
             self._show(shown)
         return bool(shown.found)
 
-    def _is_compacted(self) -> bool:
-        """Whether the segment that it is at may be deleted since: a process was paused for longer than the grace."""
-        if self._cursor is None:
-            return False
+    def _was_compacted(self) -> bool:
+        """Whether segments may have been deleted under the eyes of a process that was paused for longer than the grace."""
+        before = self._view.layout
         # Of its own, since another thread may look.
-        self._view.layout = Layouts(self._view.name, self._sites, self._runtime).look()
-        return self._cursor.segment.header.number < self._view.layout.starts_at
+        self._view.layout = layout = Layouts(self._view.name, self._sites, self._runtime).look()
+        return layout != before or (self._cursor is not None and self._cursor.segment.header.number < layout.starts_at)
 
     def look(self) -> None:
         """Looks who is a member now. Waits for sites that are silent; another thread may poll meanwhile."""

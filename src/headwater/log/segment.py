@@ -17,6 +17,7 @@ from headwater.log.interface import Commit, Produced
 
 SEGMENT, BLOCK, MARK = 0, 1, 2
 _WINDOW_BYTES = 16 * 1024
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class SegmentHeader(msgspec.Struct, frozen=True):
@@ -82,12 +83,12 @@ def frame_checksum(frame: bytes) -> int:
 
 def encode_header(header: SegmentHeader, group: int) -> bytes:
     """The bytes a segment begins with; ``group`` is the number of its first group."""
-    return encode_frame(SEGMENT, group, msgspec.msgpack.encode(header))
+    return encode_frame(SEGMENT, group, _encode(header))
 
 
 def encode_mark(mark: Mark, group: int) -> bytes:
     """The bytes a group ends with."""
-    return encode_frame(MARK, group, msgspec.msgpack.encode(mark))
+    return encode_frame(MARK, group, _encode(mark))
 
 
 class Index:
