@@ -77,10 +77,13 @@ class Follower:
         return bool(shown.found)
 
     def _was_compacted(self) -> bool:
-        """Whether segments may have been deleted under the eyes of a process that was paused for longer than the grace."""
+        """Whether segments may have been deleted under the eyes of a process that was paused for longer than the grace.
+
+        Raises StorageUnavailable where nobody can tell just now.
+        """
         before = self._view.layout
         # Of its own, since another thread may look.
-        self._view.layout = layout = Layouts(self._view.name, self._sites, self._runtime).look()
+        self._view.layout = layout = Layouts(self._view.name, self._sites, self._runtime).read()
         return layout != before or (self._cursor is not None and self._cursor.segment.header.number < layout.starts_at)
 
     def look(self) -> None:

@@ -92,7 +92,12 @@ def take_over(shard: str, sites: Sites, runtime: Runtime, writer: str, host: str
     fence, fenced = opening.fence(number, manifest)
     # Whoever claimed after us shuts us out; who claimed before and was slower must not come after.
     opening.check_last(number)
-    counted, restored = restore(fenced)
+    try:
+        counted, restored = restore(fenced)
+    except CorruptLog:
+        # Where this process was paused for hours, what it looks for may be compacted and removed, behind a later writer.
+        opening.check_last(number)
+        raise
     # Again, since what was brought to a site that was erased meanwhile is not all that counts.
     whole = opened(runtime, restored)
     if not whole:
