@@ -235,12 +235,15 @@ class Committer:
 
     def _leave(self, silent: list[MemberSite], reason: str, began: float) -> list[MemberSite]:
         """Goes on without the sites that are silent, if a majority says so; those that are still to be waited for."""
-        stay = tuple(site for site in self.members if site not in silent)
+        # One that was erased may have taken all that came since the last checkpoint, and must not be the one that is left.
+        answers = self._ask(MemberSite.is_whole, [site for site in self.members if site not in silent])
+        stay = tuple(site for site, whole in answers.items() if whole is True)
+        gone = [site for site in self.members if site not in stay]
         if stay:
             manifest = Manifest(self.shard, self.manifest.writer, tuple(site.member for site in stay), self.manifest.host)
             number = self._epoch + 1
             ledger = ledger_of(self.shard, self._sites, self._runtime)
-            ledger.leave_out([site.name for site in silent])
+            ledger.leave_out([site.name for site in gone])
             try:
                 if not ledger.propose(number, encode_manifest(manifest, number)):
                     raise self._overtaken()
@@ -248,7 +251,7 @@ class Committer:
                 reason = f"{reason}; {e}"
             else:
                 self._epoch, self.manifest, self.members = number, manifest, stay
-                for site in silent:
+                for site in gone:
                     self._lost(site.name, reason)
                 return []
         if self._runtime.now() - began >= APPEND_DOUBT_S:

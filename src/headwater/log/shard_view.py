@@ -288,19 +288,23 @@ class ShardView:
         return self.from_any(partial(_segment, number))
 
     def from_any(self, read: Callable[[MemberSite], T]) -> T:
-        """What the first site gives that has it whole. Raises what the first one raised where none has.
+        """What the first site gives that has it whole. Raises CorruptLog where none has, StorageUnavailable where one
+        that may have it does not answer.
 
-        A site that does not answer is asked last from then on, until the log puts them in order again.
+        Such a site is asked last from then on, until the log puts them in order again.
         """
         first: LogError | None = None
+        silent: StorageUnavailable | None = None
         for site in self.sites:
             try:
                 return read(site)
             except StorageUnavailable as e:
-                first = first or e
+                silent = silent or e
                 self.sites = (*(other for other in self.sites if other is not site), site)
             except (CorruptLog, ObjectMissing) as e:
                 first = first or e
+        if silent is not None:
+            raise silent
         if isinstance(first, ObjectMissing):
             raise CorruptLog(f"shard {self.name}: {first}") from first
         raise first or StorageUnavailable(f"shard {self.name}: no site of it is known")
