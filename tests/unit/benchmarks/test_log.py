@@ -86,11 +86,11 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 def test_what_is_measured_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     found: dict[str, Any] = json.loads(printed(monkeypatch, capsys, tmp_path, "--json"))
     cpu = found["cpu"]
-    for name, beside in (("append", "compress"), ("append, 8 threads", "compress"), ("read", "decompress")):
+    for name, beside in (("append", "compress"), ("append, 8 threads", "compress, 8 threads"), ("read", "decompress")):
         assert cpu[name]["of_bare_zstd"] == pytest.approx(cpu[name]["ns_per_event"] / cpu[beside]["ns_per_event"], abs=0.02)
         assert cpu[name]["fastest"] <= cpu[name]["ns_per_event"] <= cpu[name]["slowest"]
-    # A log that stores compressed blocks stores no fewer bytes than bare zstd, and a few more.
-    assert cpu["compress"]["disk_fraction"] < cpu["append"]["disk_fraction"] < 0.3
+    # A log that stores compressed blocks stores about as much as bare zstd, with headers besides.
+    assert 0.9 * cpu["compress"]["disk_fraction"] < cpu["append"]["disk_fraction"] < 0.3
     assert cpu["append"]["disk_fraction_of_events"] > cpu["append"]["disk_fraction"]
     latency, partitions, disk = found["latency"], found["partitions"], found["disk"]
     assert disk["writes"] >= 1
@@ -106,7 +106,7 @@ def test_what_is_measured_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_the_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     text = printed(monkeypatch, capsys, tmp_path, "--parts", "cpu", "latency")
     rows = [line.split("  ")[0] for line in text.splitlines()]
-    assert rows[4:9] == ["compress", "append", "append, 8 threads", "decompress", "read"]
+    assert rows[4:10] == ["compress", "append", "compress, 8 threads", "append, 8 threads", "decompress", "read"]
     assert "p99 ms" in rows
     assert "partitions" not in rows
 
