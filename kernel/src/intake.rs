@@ -8,14 +8,15 @@ mod event;
 pub mod mapping;
 pub mod reading;
 pub mod split;
+mod unpack;
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::json::{Kind, Malformed};
+use crate::json::{Kind, Malformed, Span};
 use crate::plan::{self, Plan};
-use canonical::{Copier, Member};
+use canonical::Copier;
 use counters::Tally;
 use event::{Builder, Refused};
 use mapping::Mapping;
@@ -122,34 +123,36 @@ impl Intake {
             "envelope" => Shape::Envelope(protocol.list.clone()),
             "one" => Shape::One,
             "events" => Shape::Events,
-            other => return Err(Err(format!("no shape {other:?}; valid are envelope, one, events"))),
+            "auto" => Shape::Auto(protocol.list.clone()),
+            "envelopes" => Shape::Envelopes(protocol.list.clone()),
+            other => return Err(Err(format!("no shape {other:?}; valid are envelope, one, events, auto, envelopes"))),
         };
         let split = split::split(body, &shape, self.limits.events_max);
-        let split = split.map_err(|_| Ok(TooLarge::Events(self.limits.events_max)))?;
+        let mut split = split.map_err(|_| Ok(TooLarge::Events(self.limits.events_max)))?;
         let mapping = &protocol.mapping;
-        let member = |name: &[u8]| split.members.iter().rev().find(|(key, _)| key == name).map(|(_, span)| *span);
-        let shared_context: Vec<Member> = match member(b"context") {
-            Some(span) if span.kind == Kind::Object => canonical::members(body, span),
-            _ => Vec::new(),
-        };
-        let sent = mapping.envelope_sent.iter().find_map(|name| member(name)).filter(|span| span.kind != Kind::Null);
+        let body = unpack::unpacked(body, &mut split.pieces, &mapping.unpack);
         let mut builder = Builder {
-            body,
+            body: &body,
             request,
             plan: &self.plan,
             app,
             mapping,
             limits: self.limits,
-            shared_context,
-            envelope_sent: sent,
+            envelope: &[],
+            shared_context: Vec::new(),
             copier: Copier::default(),
         };
         self.pieces(&split, &mut builder).map_err(Ok)
     }
 
-    fn pieces(&self, split: &Split, builder: &mut Builder) -> Result<Output, TooLarge> {
+    fn pieces<'a>(&self, split: &'a Split, builder: &mut Builder<'a>) -> Result<Output, TooLarge> {
         let mut output = Output::default();
+        let mut envelope = usize::MAX;
         for (index, piece) in split.pieces.iter().enumerate() {
+            if piece.envelope != envelope {
+                envelope = piece.envelope;
+                builder.enter(&split.envelopes[envelope]);
+            }
             let verdict = self.piece(piece, index, builder, &mut output);
             output.tally.add(&verdict.1, verdict.0.as_deref());
             output.verdicts.push(verdict.1);
@@ -173,7 +176,7 @@ impl Intake {
         }
         let dead = match piece.fault {
             None => {
-                let span = crate::json::Span { start: piece.start, end: piece.end, kind: Kind::Object };
+                let span = Span { start: piece.start, end: piece.end, kind: Kind::Object };
                 match builder.build(span, index, &mut output.records) {
                     Ok(built) => {
                         output.accepted += 1;
@@ -204,12 +207,20 @@ fn describe(fault: Fault, of: &str) -> (&'static str, String) {
     }
 }
 
-/// The text of a top-level member of the body, if the body is an object that has it: a write key is looked for so.
-pub fn text_member(body: &[u8], name: &str, list: &str) -> Option<String> {
-    let split = split::split(body, &Shape::Envelope(list.as_bytes().to_vec()), usize::MAX).ok()?;
-    let (_, span) = split.members.iter().rev().find(|(key, _)| key == name.as_bytes())?;
-    let text = matches!(span.kind, Kind::Text | Kind::EscapedText).then(|| reading::text(body, *span)).flatten()?;
-    String::from_utf8(text).ok()
+/// The text at the first of the paths where there is one, below the envelope or else the first item: a write key is looked for so.
+pub fn text_at(body: &[u8], paths: &[Vec<String>], list: &str) -> Option<String> {
+    let split = split::split(body, &Shape::Auto(list.as_bytes().to_vec()), usize::MAX).ok()?;
+    let item = split.pieces.iter().find(|piece| piece.fault.is_none());
+    let item = item.map(|piece| Span { start: piece.start, end: piece.end, kind: Kind::Object });
+    let text = |span: Span| matches!(span.kind, Kind::Text | Kind::EscapedText).then(|| reading::text(body, span)).flatten();
+    paths.iter().find_map(|path| {
+        let path: Vec<Vec<u8>> = path.iter().map(|step| step.as_bytes().to_vec()).collect();
+        let (first, below) = path.split_first()?;
+        let shared = split.envelopes[0].iter().rev().find(|(key, _)| key == first);
+        let shared = shared.and_then(|(_, span)| canonical::at_path(body, *span, below));
+        let own = || item.and_then(|item| canonical::at_path(body, item, &path));
+        String::from_utf8(shared.and_then(text).or_else(|| own().and_then(text))?).ok()
+    })
 }
 
 impl Output {

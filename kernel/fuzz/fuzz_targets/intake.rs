@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use headwater_kernel::intake::{Intake, Limits, Output, Request, Verdict, text_member};
+use headwater_kernel::intake::{Intake, Limits, Output, Request, Verdict, text_at};
 use headwater_kernel::json::{self, Kind};
 use headwater_kernel::record;
 use headwater_kernel_fuzz::{mutate, reference};
@@ -45,7 +45,7 @@ fuzz_target!(|data: &[u8]| {
         client_side: first & 128 == 0,
         write_key: WRITE_KEY,
     };
-    if let Some(text) = text_member(body, "writeKey", "batch") {
+    if let Some(text) = text_at(body, &[vec!["writeKey".to_string()]], "batch") {
         assert!(text.len() <= body.len());
     }
     let Ok(output) = INTAKE.run(body, &request).map_err(|refused| assert!(refused.is_ok(), "{refused:?}")) else { return };

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::intake::canonical::{self, Copier, Member, write_key};
 use crate::intake::mapping::{
-    DEVICE_ID, EVENT_ID, EVENT_TIME, EventName, FIELDS, Mapping, Path, RESERVED, Rename, SENT_TIME, USER_ID, Variant,
+    DEVICE_ID, ENVELOPE, EVENT_ID, EVENT_TIME, EventName, FIELDS, Mapping, Path, RESERVED, Rename, Rest, SENT_TIME, USER_ID,
+    Variant,
 };
 use crate::intake::reading;
 use crate::intake::{Dead, Limits, Request};
@@ -41,11 +42,14 @@ pub struct Builder<'a> {
     pub app: &'a App,
     pub mapping: &'a Mapping,
     pub limits: Limits,
-    /// Members of the envelope's context.
+    /// Members of what the item came in, and those of its context.
+    pub envelope: &'a [(Vec<u8>, Span)],
     pub shared_context: Vec<Member<'a>>,
-    pub envelope_sent: Option<Span>,
     pub copier: Copier,
 }
+
+/// Values with the names under which they go somewhere.
+type Added<'a> = Vec<(Cow<'a, [u8]>, Span)>;
 
 /// One item on its way: its members, and which of them have found a place.
 struct Item<'a> {
@@ -80,6 +84,16 @@ struct Head {
 }
 
 impl<'a> Builder<'a> {
+    /// The next items came in the envelope with these members.
+    pub fn enter(&mut self, envelope: &'a [(Vec<u8>, Span)]) {
+        let context = envelope.iter().rev().find(|(key, _)| key == b"context").map(|(_, span)| *span);
+        self.envelope = envelope;
+        self.shared_context = match context {
+            Some(span) if span.kind == Kind::Object => canonical::members(self.body, span),
+            _ => Vec::new(),
+        };
+    }
+
     /// Appends the item at `span` as a record to `out`. Nothing is appended where it is refused.
     pub fn build(&mut self, span: Span, index: usize, out: &mut Vec<u8>) -> Result<Built, Refused> {
         let members = canonical::members(self.body, span);
@@ -145,18 +159,19 @@ impl<'a> Builder<'a> {
     }
 
     fn event_name(&self, item: &mut Item, variant: &Variant) -> Result<String, Refused> {
-        let key = match &variant.event {
+        let (path, part) = match &variant.event {
             EventName::Constant(name) => return Ok(name.clone()),
-            EventName::From(key) => key,
+            EventName::From(path, part) => (path, part),
         };
-        let Some(span) = item.take(key) else {
-            return dead(
-                "event_missing",
-                format!("the event has no `{}`, which names its type", String::from_utf8_lossy(key)),
-                None,
-            );
+        let Some(span) = self.at(item, path) else {
+            let key = String::from_utf8_lossy(&path.join(&b'.')).into_owned();
+            return dead("event_missing", format!("the event has no `{key}`, which names its type"), None);
         };
         let text = if matches!(span.kind, Kind::Text | Kind::EscapedText) { self.text(span) } else { None };
+        let text = match (text, part) {
+            (Some(text), Some((separator, number))) => Some(text.split(separator).nth(*number).unwrap_or_default().to_string()),
+            (text, _) => text,
+        };
         match text {
             None => dead("event_not_text", "the event's name is no text".to_string(), None),
             Some(name) if name.is_empty() => dead("event_missing", "the event's name is empty".to_string(), None),
@@ -180,21 +195,25 @@ impl<'a> Builder<'a> {
         String::from_utf8(text).ok()
     }
 
+    /// The value at a path, none where it is null. A top-level one is used thereby.
+    fn at(&self, item: &mut Item, path: &[Vec<u8>]) -> Option<Span> {
+        let (first, below) = path.split_first()?;
+        let found = if first == ENVELOPE {
+            let (key, below) = below.split_first()?;
+            let (_, value) = self.envelope.iter().rev().find(|(name, _)| name == key)?;
+            canonical::at_path(self.body, *value, below)
+        } else if below.is_empty() {
+            item.take(first)
+        } else {
+            let value = item.find(first).map(|index| item.members[index].value);
+            value.and_then(|value| canonical::at_path(self.body, value, below))
+        };
+        found.filter(|span| span.kind != Kind::Null)
+    }
+
     fn source(&self, item: &mut Item, paths: &[Path]) -> Option<Span> {
-        for path in paths {
-            let (first, below) = path.split_first()?;
-            let found = if below.is_empty() {
-                item.take(first)
-            } else {
-                let value = item.find(first).map(|index| item.members[index].value);
-                value.and_then(|value| canonical::at_path(self.body, value, below))
-            };
-            let empty = |span: &Span| span.kind == Kind::Text && span.end - span.start == 2;
-            if let Some(span) = found.filter(|span| span.kind != Kind::Null && !empty(span)) {
-                return Some(span);
-            }
-        }
-        None
+        let empty = |span: &Span| span.kind == Kind::Text && span.end - span.start == 2;
+        paths.iter().find_map(|path| self.at(item, path).filter(|span| !empty(span)))
     }
 
     fn head(&self, item: &mut Item, event: &str, sources: &[Vec<Path>]) -> Result<Head, Refused> {
@@ -222,20 +241,25 @@ impl<'a> Builder<'a> {
     fn times(&self, item: &mut Item, head: &mut Head) {
         let received = self.request.received_time;
         let mut read = |index: usize, span: Option<Span>| {
-            let ms = span.and_then(|span| reading::time_ms(self.body, span));
+            let ms = span.and_then(|span| reading::time_ms(self.body, span, self.mapping.any_unit));
             if span.is_some() && ms.is_none() {
                 item.flags.push(format!("type:{}", FIELDS[index]));
             }
             ms
         };
         let original = read(EVENT_TIME, head.spans[EVENT_TIME]);
-        head.sent_time = read(SENT_TIME, head.spans[SENT_TIME].or(self.envelope_sent));
+        head.sent_time = read(SENT_TIME, head.spans[SENT_TIME].or_else(|| self.envelope_sent()));
         let corrected = match (original, head.sent_time) {
             (Some(original), Some(sent)) => Some(received - (sent - original)).filter(|ms| reading::in_range(*ms)),
             _ => None,
         };
         head.event_time = corrected.or(original).unwrap_or(received);
         head.original_time = original.filter(|original| *original != head.event_time);
+    }
+
+    fn envelope_sent(&self) -> Option<Span> {
+        let member = |name: &Vec<u8>| self.envelope.iter().rev().find(|(key, _)| key == name).map(|(_, span)| *span);
+        self.mapping.envelope_sent.iter().find_map(member).filter(|span| span.kind != Kind::Null)
     }
 
     fn write_head(&self, event: &str, event_id: &str, head: &Head, out: &mut Vec<u8>) {
@@ -253,7 +277,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Everything between the times and `hw`; the object is closed.
-    fn write_body(&mut self, item: &mut Item, head: &Head, variant: &Variant, out: &mut Vec<u8>) {
+    fn write_body(&mut self, item: &mut Item<'a>, head: &Head, variant: &Variant, out: &mut Vec<u8>) {
         for (index, field) in FIELDS.iter().enumerate().skip(USER_ID) {
             let Some(span) = head.spans[index] else { continue };
             write_key(field.as_bytes(), out);
@@ -263,31 +287,77 @@ impl<'a> Builder<'a> {
                 None => self.copier.copy(self.body, span, out),
             }
         }
-        self.write_context(item, out);
-        self.write_properties(item, variant, out);
-        for index in 0..item.members.len() {
-            if item.used[index] || self.mapping.dropped.iter().any(|key| key == item.members[index].key.as_ref()) {
-                continue;
-            }
-            let member = &item.members[index];
-            if let Some(name) = RESERVED.iter().find(|name| name.as_bytes() == member.key.as_ref()) {
-                item.flags.push(format!("ignored:{name}"));
-                continue;
-            }
-            write_key(&member.key, out);
-            self.copier.copy(self.body, member.value, out);
+        let properties = variant.properties.as_ref().and_then(|path| self.whole(item, path));
+        let mut into_properties = self.added(item, &variant.into_properties, properties);
+        let context = self.whole(item, &self.mapping.context);
+        let mut into_context = self.added(item, &self.mapping.into_context, None);
+        let mut rest = Vec::new();
+        match self.mapping.rest {
+            Rest::Top => rest = self.rest(item, None),
+            Rest::Context => into_context.extend(self.rest(item, context)),
+            Rest::Properties => into_properties.extend(self.rest(item, properties)),
+        }
+        self.write_context(context, &into_context, out);
+        self.write_properties(item, properties, &into_properties, out);
+        for (key, value) in rest {
+            write_key(&key, out);
+            self.copier.copy(self.body, value, out);
         }
         out.push(b'}');
     }
 
-    fn write_context(&mut self, item: &mut Item, out: &mut Vec<u8>) {
-        let own = item.take(b"context");
+    /// The value at a path; all that lies beside it under the same top-level key is used as well.
+    fn whole(&self, item: &mut Item, path: &[Vec<u8>]) -> Option<Span> {
+        let found = self.at(item, path);
+        if let Some(index) = path.first().and_then(|first| item.find(first)) {
+            item.used[index] = true;
+        }
+        found
+    }
+
+    /// Those of the values that are there, but where `own` has one of that name: then both stay, the outer one where it stood.
+    fn added<'n>(&self, item: &mut Item, into: &'n [(Path, Vec<u8>)], own: Option<Span>) -> Added<'n> {
+        let mut added: Added = Vec::new();
+        for (path, name) in into {
+            let there = own.and_then(|span| canonical::at_path(self.body, span, std::slice::from_ref(name)));
+            if there.is_none()
+                && !added.iter().any(|(key, _)| key.as_ref() == name.as_slice())
+                && let Some(value) = self.at(item, path)
+            {
+                added.push((Cow::Borrowed(name), value));
+            }
+        }
+        added
+    }
+
+    /// What has found no place. At the top no canonical name may come along; elsewhere none that is there already.
+    fn rest(&self, item: &mut Item<'a>, beside: Option<Span>) -> Added<'a> {
+        let top = self.mapping.rest == Rest::Top;
+        let mut rest = Vec::new();
+        for index in 0..item.members.len() {
+            let member = &item.members[index];
+            if item.used[index] || self.mapping.dropped.iter().any(|key| key == member.key.as_ref()) {
+                continue;
+            }
+            if top && let Some(name) = RESERVED.iter().find(|name| name.as_bytes() == member.key.as_ref()) {
+                item.flags.push(format!("ignored:{name}"));
+                continue;
+            }
+            let there = beside.and_then(|span| canonical::at_path(self.body, span, &[member.key.to_vec()]));
+            if there.is_none() {
+                rest.push((member.key.clone(), member.value));
+            }
+        }
+        rest
+    }
+
+    fn write_context(&mut self, own: Option<Span>, into: &Added, out: &mut Vec<u8>) {
         if let Some(span) = own.filter(|span| span.kind != Kind::Object) {
             write_key(b"context", out);
             return self.copier.copy(self.body, span, out);
         }
         let fill = self.request.client_side || own.is_some_and(|span| self.is_direct(span));
-        if own.is_none() && self.shared_context.is_empty() && !fill {
+        if own.is_none() && self.shared_context.is_empty() && into.is_empty() && !fill {
             return;
         }
         write_key(b"context", out);
@@ -298,13 +368,15 @@ impl<'a> Builder<'a> {
             let shared = renamed(self.shared_context.clone(), rename);
             members.extend(shared.into_iter().filter(|(key, _, _)| !known.contains(key.as_ref())));
         }
+        let mut lifted: Added = Vec::new();
         for (path, key) in &self.mapping.lift {
             let from = members.iter().find(|(name, _, _)| name.as_ref() == path[0].as_slice());
             let value = from.and_then(|(_, value, _)| canonical::at_path(self.body, *value, &path[1..]));
-            if let Some(value) = value.filter(|value| value.kind != Kind::Null)
-                && !members.iter().any(|(name, _, _)| name.as_ref() == key.as_slice())
-            {
-                members.push((Cow::Borrowed(key), value, None));
+            lifted.extend(value.filter(|value| value.kind != Kind::Null).map(|value| (Cow::Borrowed(key.as_slice()), value)));
+        }
+        for (key, value) in lifted.iter().chain(into) {
+            if !members.iter().any(|(name, _, _)| name == key) {
+                members.push((Cow::Owned(key.to_vec()), *value, None));
             }
         }
         self.write_members(&members, out);
@@ -340,37 +412,30 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn write_properties(&mut self, item: &mut Item, variant: &Variant, out: &mut Vec<u8>) {
-        let own = variant.properties.as_ref().and_then(|key| item.take(key));
+    fn write_properties(&mut self, item: &mut Item, own: Option<Span>, into: &Added, out: &mut Vec<u8>) {
         if let Some(span) = own.filter(|span| span.kind != Kind::Object) {
             item.flags.push("type:properties".to_string());
             write_key(b"properties", out);
             return self.copier.copy(self.body, span, out);
         }
-        let mut added = Vec::new();
-        for (key, name) in &variant.into_properties {
-            // Where the properties have one of that name, both stay, the outer one where it stood.
-            let there = own.and_then(|span| canonical::at_path(self.body, span, std::slice::from_ref(name)));
-            if there.is_none()
-                && let Some(value) = item.take(key)
-            {
-                added.push((name, value));
-            }
-        }
-        if own.is_none() && added.is_empty() {
+        if own.is_none() && into.is_empty() {
             return;
         }
         write_key(b"properties", out);
         match own {
-            Some(span) => {
+            Some(span) if self.mapping.property_rename.keys.is_empty() => {
                 self.copier.copy(self.body, span, out);
                 out.pop();
             }
+            Some(span) => {
+                let members = renamed(canonical::members(self.body, span), &self.mapping.property_rename);
+                self.write_members(&members, out);
+            }
             None => out.push(b'{'),
         }
-        for (name, value) in added {
+        for (name, value) in into {
             write_key(name, out);
-            self.copier.copy(self.body, value, out);
+            self.copier.copy(self.body, *value, out);
         }
         out.push(b'}');
     }
@@ -407,14 +472,15 @@ fn renamed<'a>(members: Vec<Member<'a>>, rename: &'a Rename) -> Vec<Renamed<'a>>
     for member in members {
         let to = rename.keys.get(member.key.as_ref());
         let (key, below) = match to {
-            Some((name, below)) => (Cow::Borrowed(name.as_slice()), Some(below).filter(|below| !below.keys.is_empty())),
+            Some((None, _)) => continue,
+            Some((Some(name), below)) => (Cow::Borrowed(name.as_slice()), Some(below).filter(|below| !below.keys.is_empty())),
             None => (member.key, None),
         };
         // Source keys differ from one another, so that only a new name can meet another key.
         if to.is_some() || fresh.contains(&key.as_ref()) {
             out.retain(|(name, _, _)| *name != key);
         }
-        if let Some((name, _)) = to {
+        if let Some((Some(name), _)) = to {
             fresh.push(name);
         }
         out.push((key, member.value, below));

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::plan::{list, text};
+use crate::plan::text;
 
+/// Keys from the item down; a first one of `ENVELOPE` leads into what the item came in.
 pub type Path = Vec<Vec<u8>>;
+pub const ENVELOPE: &[u8] = b"^";
 
 /// The fields that are text or times of the event itself, in canonical order; `event` comes from the variant.
 pub const FIELDS: [&str; 7] = ["event_id", "event_time", "sent_time", "user_id", "device_id", "session_id", "platform"];
@@ -40,7 +42,19 @@ pub struct Mapping {
     /// The top-level key whose text names the variant; none where there is one variant only.
     pub discriminator: Option<Vec<u8>>,
     pub variants: HashMap<Vec<u8>, Variant>,
+    /// Top-level keys whose text is JSON, or base64 of JSON, and stands for what it holds.
+    pub unpack: Vec<Vec<u8>>,
+    /// Whether numbers as times are s, ms, µs or ns, by how large they are; else they are ms.
+    pub any_unit: bool,
+    /// What becomes the context.
+    pub context: Path,
+    /// Values that go into the context under a name, where that is not there.
+    pub into_context: Vec<(Path, Vec<u8>)>,
     pub rename: Rename,
+    /// As `rename`, for properties.
+    pub property_rename: Rename,
+    /// Where top-level keys go that nothing names.
+    pub rest: Rest,
     /// Values of the context that are copied to another key of it, where that is not there: source path below context, key.
     pub lift: Vec<(Path, Vec<u8>)>,
     /// Top-level keys that are left out without a flag.
@@ -52,21 +66,29 @@ pub struct Mapping {
 /// What one kind of item is mapped to.
 pub struct Variant {
     pub event: EventName,
-    /// The top-level key that becomes `properties`.
-    pub properties: Option<Vec<u8>>,
-    /// Top-level keys that go into `properties` under a name, where that is not there.
-    pub into_properties: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What becomes `properties`.
+    pub properties: Option<Path>,
+    /// Values that go into `properties` under a name, where that is not there.
+    pub into_properties: Vec<(Path, Vec<u8>)>,
 }
 
 pub enum EventName {
-    From(Vec<u8>),
+    /// The text there, or the part of it with this number between separators.
+    From(Path, Option<(String, usize)>),
     Constant(String),
 }
 
-/// New names for keys of the context, and for keys below them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    Top,
+    Context,
+    Properties,
+}
+
+/// New names for keys of an object, and for keys below them; a key without a new name is left out.
 #[derive(Default)]
 pub struct Rename {
-    pub keys: HashMap<Vec<u8>, (Vec<u8>, Rename)>,
+    pub keys: HashMap<Vec<u8>, (Option<Vec<u8>>, Rename)>,
 }
 
 impl Mapping {
@@ -84,47 +106,57 @@ impl Mapping {
         for (name, variant) in object(stored, "variants")? {
             variants.insert(name.as_bytes().to_vec(), Variant::link(variant)?);
         }
-        let mut lift = Vec::new();
-        for pair in list(stored, "lift")? {
-            lift.push((path_of(&pair[0])?, name_of(&pair[1])?));
-        }
         Ok(Mapping {
             sources,
             discriminator: stored["discriminator"].as_str().map(|key| key.as_bytes().to_vec()),
             variants,
+            unpack: names(stored, "unpack")?,
+            any_unit: stored["any_unit"].as_bool().unwrap_or_default(),
+            context: if stored["context"].is_null() { vec![b"context".to_vec()] } else { path_of(&stored["context"])? },
+            into_context: pairs(stored, "into_context")?,
             rename: Rename::link(&stored["rename"])?,
-            lift,
-            dropped: list(stored, "dropped")?.iter().map(name_of).collect::<Result<_, _>>()?,
-            envelope_sent: list(stored, "envelope_sent")?.iter().map(name_of).collect::<Result<_, _>>()?,
+            property_rename: Rename::link(&stored["property_rename"])?,
+            rest: match stored["rest"].as_str() {
+                None | Some("top") => Rest::Top,
+                Some("context") => Rest::Context,
+                Some("properties") => Rest::Properties,
+                Some(other) => {
+                    return Err(format!("the rest of an item cannot go to {other:?}; valid are top, context, properties"));
+                }
+            },
+            lift: pairs(stored, "lift")?,
+            dropped: names(stored, "dropped")?,
+            envelope_sent: names(stored, "envelope_sent")?,
         })
     }
 }
 
 impl Variant {
     fn link(stored: &Value) -> Result<Variant, String> {
-        let event = match stored["event_from"].as_str() {
-            Some(key) => EventName::From(key.as_bytes().to_vec()),
-            None => EventName::Constant(text(stored, "event")?.to_string()),
+        let part = match (stored["event_part"][0].as_str(), stored["event_part"][1].as_u64()) {
+            (Some(separator), Some(number)) => Some((separator.to_string(), number as usize)),
+            _ => None,
         };
-        let mut into_properties = Vec::new();
-        for (key, name) in object(stored, "into_properties")? {
-            into_properties.push((key.as_bytes().to_vec(), name_of(name)?));
-        }
-        let properties = stored["properties"].as_str().map(|key| key.as_bytes().to_vec());
-        Ok(Variant { event, properties, into_properties })
+        let event = match &stored["event_from"] {
+            Value::Null => EventName::Constant(text(stored, "event")?.to_string()),
+            from => EventName::From(path_of(from)?, part),
+        };
+        let properties = if stored["properties"].is_null() { None } else { Some(path_of(&stored["properties"])?) };
+        Ok(Variant { event, properties, into_properties: pairs(stored, "into_properties")? })
     }
 }
 
 impl Rename {
-    /// `{"old": "new"}`, or `{"old": {"inner": …}}` for keys below one that keeps its name.
+    /// `{"old": "new"}`, `{"old": null}` for one that is left out, or `{"old": {"inner": …}}` for keys below one that keeps its name.
     fn link(stored: &Value) -> Result<Rename, String> {
         let mut rename = Rename::default();
         for (key, to) in stored.as_object().into_iter().flatten() {
             let (name, below) = match to {
-                Value::Object(_) => (key.clone(), Rename::link(to)?),
-                _ => (to.as_str().ok_or_else(|| format!("{key:?} is renamed to {to}"))?.to_string(), Rename::default()),
+                Value::Object(_) => (Some(key.as_bytes().to_vec()), Rename::link(to)?),
+                Value::Null => (None, Rename::default()),
+                _ => (Some(name_of(to).map_err(|_| format!("{key:?} is renamed to {to}"))?), Rename::default()),
             };
-            rename.keys.insert(key.as_bytes().to_vec(), (name.into_bytes(), below));
+            rename.keys.insert(key.as_bytes().to_vec(), (name, below));
         }
         Ok(rename)
     }
@@ -136,6 +168,15 @@ fn object<'a>(stored: &'a Value, name: &str) -> Result<&'a serde_json::Map<Strin
 
 fn name_of(stored: &Value) -> Result<Vec<u8>, String> {
     stored.as_str().map(|name| name.as_bytes().to_vec()).ok_or_else(|| format!("not a key: {stored}"))
+}
+
+fn names(stored: &Value, name: &str) -> Result<Vec<Vec<u8>>, String> {
+    stored[name].as_array().into_iter().flatten().map(name_of).collect()
+}
+
+/// `[[path, name], …]`
+fn pairs(stored: &Value, name: &str) -> Result<Vec<(Path, Vec<u8>)>, String> {
+    stored[name].as_array().into_iter().flatten().map(|pair| Ok((path_of(&pair[0])?, name_of(&pair[1])?))).collect()
 }
 
 fn path_of(stored: &Value) -> Result<Path, String> {

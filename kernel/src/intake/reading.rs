@@ -61,17 +61,48 @@ pub fn text(bytes: &[u8], span: Span) -> Option<Vec<u8>> {
 }
 
 /// A time in ms since 1970, UTC: a whole number of ms, as a number or as text, or ISO 8601 text. None where it is none of these or
-/// out of range.
-pub fn time_ms(bytes: &[u8], span: Span) -> Option<i64> {
+/// out of range. With `any_unit` numbers may have fractions, and are s, ms, µs or ns by how large they are.
+pub fn time_ms(bytes: &[u8], span: Span, any_unit: bool) -> Option<i64> {
+    let read = |digits: &[u8], whole: fn(&[u8]) -> Option<i64>| {
+        let ms = if any_unit {
+            whole(digits).map_or_else(|| number::json_double(digits).and_then(scaled), in_ms)
+        } else {
+            whole(digits)
+        };
+        ms.filter(|ms| in_range(*ms))
+    };
     match span.kind {
-        Kind::Number => number::json_whole(&bytes[span.start..span.end]).filter(|ms| in_range(*ms)),
+        Kind::Number => read(&bytes[span.start..span.end], number::json_whole),
         Kind::Text | Kind::EscapedText => {
             let text = text(bytes, span)?;
             let iso = || timestamp::read_iso(&text).map(|micros| micros.div_euclid(1000));
-            number::json_integer(&text).filter(|ms| in_range(*ms)).or_else(iso)
+            read(&text, number::json_integer).or_else(iso)
         }
         _ => None,
     }
+}
+
+/// Up to which number a time counts as seconds (the year 5138), ms, µs.
+const UNITS: [i64; 3] = [100_000_000_000, 100_000_000_000_000, 100_000_000_000_000_000];
+
+fn in_ms(time: i64) -> Option<i64> {
+    Some(match UNITS.iter().position(|limit| time.unsigned_abs() < limit.unsigned_abs()) {
+        Some(0) => time * 1000,
+        Some(1) => time,
+        Some(2) => time.div_euclid(1000),
+        _ => time.div_euclid(1_000_000),
+    })
+}
+
+fn scaled(time: f64) -> Option<i64> {
+    let factor = match UNITS.iter().position(|limit| time.abs() < *limit as f64) {
+        Some(0) => 1e3,
+        Some(1) => 1.0,
+        Some(2) => 1e-3,
+        _ => 1e-6,
+    };
+    let ms = (time * factor).floor();
+    (ms.abs() < 1e15).then_some(ms as i64)
 }
 
 /// Whether a time is between the years 1 and 9999.
@@ -157,7 +188,21 @@ mod tests {
             ("1.76e12", Some(1_760_000_000_000)),
             ("true", None),
         ] {
-            assert_eq!(time_ms(value.as_bytes(), json::check(value.as_bytes()).unwrap()), expected, "{value}");
+            assert_eq!(time_ms(value.as_bytes(), json::check(value.as_bytes()).unwrap(), false), expected, "{value}");
+        }
+        for (value, expected) in [
+            ("1760000000", Some(1_760_000_000_000)),
+            ("1760000000.25", Some(1_760_000_000_250)),
+            ("\"1760000000.5\"", Some(1_760_000_000_500)),
+            ("1760000000123", Some(1_760_000_000_123)),
+            ("1760000000123456", Some(1_760_000_000_123)),
+            ("\"1760000000123456789\"", Some(1_760_000_000_123)),
+            ("-1", Some(-1000)),
+            ("1e300", None),
+            ("\"1970-01-01\"", Some(0)),
+            ("\"nan\"", None),
+        ] {
+            assert_eq!(time_ms(value.as_bytes(), json::check(value.as_bytes()).unwrap(), true), expected, "{value}");
         }
     }
 }

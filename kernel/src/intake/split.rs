@@ -16,6 +16,10 @@ pub enum Shape {
     One,
     /// One object, a list of objects, or one object a line.
     Events,
+    /// As `Envelope` where there is an object with that list, else as `Events`.
+    Auto(Vec<u8>),
+    /// A list of objects as `Envelope` has one.
+    Envelopes(Vec<u8>),
 }
 
 /// Why a piece of the body is no item.
@@ -32,6 +36,8 @@ pub enum Fault {
 pub struct Piece {
     pub start: usize,
     pub end: usize,
+    /// The one of `Split::envelopes` that it came in.
+    pub envelope: usize,
     pub fault: Option<Fault>,
 }
 
@@ -39,8 +45,8 @@ pub struct Piece {
 #[derive(Debug, Default)]
 pub struct Split {
     pub pieces: Vec<Piece>,
-    /// The envelope's other members: key without escapes, value.
-    pub members: Vec<(Vec<u8>, Span)>,
+    /// The other members of each envelope: key without escapes, value. One at least.
+    pub envelopes: Vec<Vec<(Vec<u8>, Span)>>,
     /// The structure of the body itself is broken; the last piece is the rest.
     pub broken: bool,
 }
@@ -52,9 +58,11 @@ pub struct TooMany;
 /// Cuts `body` into at most `pieces_max` pieces.
 pub fn split(body: &[u8], shape: &Shape, pieces_max: usize) -> Result<Split, TooMany> {
     let utf8 = json::check_utf8(body).is_ok();
-    let mut splitter = Splitter { body, utf8, pieces_max, split: Split::default() };
+    let mut splitter = Splitter { body, utf8, pieces_max, split: Split { envelopes: vec![Vec::new()], ..Split::default() } };
     match shape {
         Shape::Envelope(list) => splitter.envelope(list)?,
+        Shape::Auto(list) => splitter.auto(list)?,
+        Shape::Envelopes(list) => splitter.envelopes(list)?,
         Shape::One => splitter.one()?,
         Shape::Events => splitter.events()?,
     }
@@ -81,7 +89,8 @@ impl Splitter<'_> {
             None if !self.utf8 => json::check_utf8(&self.body[start..end]).err().map(Fault::Malformed),
             other => other,
         };
-        self.split.pieces.push(Piece { start, end, fault });
+        let envelope = self.split.envelopes.len() - 1;
+        self.split.pieces.push(Piece { start, end, envelope, fault });
         Ok(())
     }
 
@@ -175,6 +184,53 @@ impl Splitter<'_> {
         }
     }
 
+    fn auto(&mut self, list: &[u8]) -> Result<(), TooMany> {
+        let mut cursor = Cursor::new(self.body);
+        cursor.space();
+        if cursor.peek() == Some(b'{') {
+            let mut lists = 0;
+            let ended = self.envelope_members(&mut cursor, list, &mut lists)?;
+            match ended {
+                Some(end) if lists > 0 => return self.trailing(end),
+                None if lists > 0 => return Ok(()),
+                _ => self.split = Split { envelopes: vec![Vec::new()], ..Split::default() },
+            }
+        }
+        self.events()
+    }
+
+    fn envelopes(&mut self, list: &[u8]) -> Result<(), TooMany> {
+        let mut cursor = Cursor::new(self.body);
+        cursor.space();
+        if cursor.peek() != Some(b'[') {
+            return self.envelope(list);
+        }
+        let mut more = match cursor.enter(b'[', b']') {
+            Ok(more) => more,
+            Err(error) => return self.whole(Fault::Malformed(error)).map(drop),
+        };
+        while more {
+            cursor.space();
+            let start = cursor.at;
+            let mut lists = 0;
+            if cursor.peek() == Some(b'{') {
+                let Some(end) = self.envelope_members(&mut cursor, list, &mut lists)? else { return Ok(()) };
+                cursor.at = end;
+            } else if let Err(error) = cursor.value() {
+                return self.rest(start, error).map(drop);
+            }
+            if lists == 0 {
+                self.push(start, cursor.at, Some(Fault::NoList))?;
+            }
+            self.split.envelopes.push(Vec::new());
+            more = match cursor.next_member(b']') {
+                Ok(more) => more,
+                Err(error) => return self.rest(cursor.at, error).map(drop),
+            };
+        }
+        self.trailing(cursor.at)
+    }
+
     fn envelope_members(&mut self, cursor: &mut Cursor, list: &[u8], lists: &mut usize) -> Ended {
         let start = cursor.at;
         match cursor.enter(b'{', b'}') {
@@ -223,7 +279,9 @@ impl Splitter<'_> {
         let start = cursor.at;
         match cursor.value() {
             Ok(span) if self.utf8 || json::check_utf8(&self.body[span.start..span.end]).is_ok() => {
-                self.split.members.push((key, span));
+                if let Some(members) = self.split.envelopes.last_mut() {
+                    members.push((key, span));
+                }
                 Ok(())
             }
             Ok(span) => self.push(member, span.end, None).map_err(Err),

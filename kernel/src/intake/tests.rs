@@ -10,12 +10,12 @@ const PLAN: &str = r#"{"snapshot":7,"base":{"struct":[["user_id","VARCHAR"],["co
 const MAPPINGS: &str = r#"{"segment":{"list":"batch","discriminator":"type","dropped":["writeKey"],"envelope_sent":["sentAt"],
     "fields":{"event_id":[["messageId"]],"event_time":[["originalTimestamp"],["timestamp"]],"sent_time":[["sentAt"]],"user_id":[["userId"]],
         "device_id":[["anonymousId"],["context","device","id"]]},
-    "variants":{"track":{"event_from":"event","properties":"properties","into_properties":{}},
-        "page":{"event":"page","properties":"properties","into_properties":{"name":"name","category":"category"}}},
+    "variants":{"track":{"event_from":["event"],"properties":["properties"]},
+        "page":{"event":"page","properties":["properties"],"into_properties":[[["name"],"name"],[["category"],"category"]]}},
     "rename":{"userAgent":"user_agent","device":{"advertisingId":"advertising_id"}},"lift":[[["app","version"],"app_version"]]},
   "own":{"list":"events","discriminator":null,"dropped":[],"envelope_sent":[],
     "fields":{"event_id":[["event_id"]],"event_time":[["event_time"]],"sent_time":[["sent_time"]],"user_id":[["user_id"]],"device_id":[["device_id"]]},
-    "variants":{"":{"event_from":"event","properties":"properties","into_properties":{}}},"rename":{},"lift":[]}}"#;
+    "variants":{"":{"event_from":["event"],"properties":["properties"]}},"rename":{},"lift":[]}}"#;
 const LIMITS: Limits = Limits { event_bytes_max: 10_000, id_bytes_max: 64, events_max: 1000, output_bytes_max: 1_000_000 };
 
 fn request<'a>(protocol: &'a str, shape: &'a str) -> Request<'a> {
@@ -201,13 +201,78 @@ fn too_much_is_refused_whole() {
 
 #[test]
 fn a_write_key_is_found_in_the_body() {
+    let paths =
+        [&["writeKey"][..], &["properties", "token"]].map(|path| path.iter().map(|step| step.to_string()).collect::<Vec<_>>());
     for (body, expected) in [
         (r#"{"batch":[{"writeKey":"inner"},NaN],"writeKey":"wk"}"#, Some("wk")),
         (r#"{"event":"x","write\u004bey":"wk"}"#, Some("wk")),
         (r#"{"writeKey":7}"#, None),
-        (r#"{"batch":[{"writeKey":"inner"}]}"#, None),
+        (r#"{"batch":[{"writeKey":"inner"}]}"#, Some("inner")),
+        (r#"[{"properties":{"token":"wk"}}]"#, Some("wk")),
         ("[", None),
     ] {
-        assert_eq!(text_member(body.as_bytes(), "writeKey", "batch").as_deref(), expected, "{body}");
+        assert_eq!(text_at(body.as_bytes(), &paths, "batch").as_deref(), expected, "{body}");
     }
+}
+
+const GROWN: &str = r#"{"grown":{"list":"events","discriminator":"e","unpack":["ue_px","cx"],"any_unit":true,
+    "fields":{"event_id":[["eid"]],"event_time":[["dtm"]],"user_id":[["^","user","id"],["uid"]],"device_id":[["duid"]]},
+    "variants":{"ue":{"event_from":["ue_px","data","schema"],"event_part":["/",1],"properties":["ue_px","data","data"]},
+        "se":{"event":"structured","into_properties":[[["se_ca"],"category"],[["se_va"],"value"]]}},
+    "context":["^","header"],"into_context":[[["p"],"platform_code"],[["cx","data"],"contexts"]],
+    "property_rename":{"token":null,"old":"new"},"rename":{"secret":null},"dropped":["aid","cx"],"rest":"properties"}}"#;
+
+fn grown(body: &str, shape: &str) -> Vec<String> {
+    let intake = Intake::link(PLAN.as_bytes(), GROWN.as_bytes(), LIMITS).unwrap();
+    let output = intake.run(body.as_bytes(), &request("grown", shape)).unwrap();
+    assert_eq!(output.dead, 0, "{:?}", output.verdicts);
+    payloads(&output.records)
+}
+
+#[test]
+fn what_grew_out_of_query_strings_is_unpacked_and_put_in_its_place() {
+    // {"data":{"schema":"iglu:com.acme/buy/jsonschema/1-0-0","data":{"old":1,"token":"t","x":2}}} in base64.
+    let packed = "eyJkYXRhIjp7InNjaGVtYSI6ImlnbHU6Y29tLmFjbWUvYnV5L2pzb25zY2hlbWEvMS0wLTAiLCJkYXRhIjp7Im9sZCI6MSwidG9rZW4iOiJ0IiwieCI6Mn19fQ";
+    let body = format!(
+        r#"[{{"user":{{"id":"u"}},"header":{{"os":"x","secret":1}},"events":[
+            {{"e":"ue","ue_px":"{packed}","cx":"{{\"data\":[1]}}","eid":"1","dtm":"0.25","aid":"a","p":"web","more":true}}]}},
+          {{"events":[{{"e":"se","se_ca":"c","se_va":"7","eid":"2","uid":"v","dtm":2}},{{"e":"se","eid":"3"}}]}}]"#
+    );
+    let found = grown(&body, "envelopes");
+    assert_eq!(found.len(), 3);
+    assert_eq!(
+        found[0],
+        concat!(
+            r#"{"event":"buy","app":"shop","event_id":"1","event_time":250,"received_time":1000000,"user_id":"u","#,
+            r#""context":{"os":"x","platform_code":"web","contexts":[1]},"properties":{"new":1,"x":2,"more":true},"#,
+            r#""hw":{"tier":1,"plan":7,"sample_rate":1,"flags":["missing:properties.price"]}}"#
+        )
+    );
+    assert!(found[1].contains(r#""event":"structured""#) && found[1].contains(r#""event_time":2000"#), "{}", found[1]);
+    assert!(found[1].contains(r#""user_id":"v","properties":{"category":"c","value":"7"}"#), "{}", found[1]);
+    assert!(found[2].contains(r#""event_id":"3","event_time":1000000,"received_time":1000000,"hw""#), "{}", found[2]);
+}
+
+#[test]
+fn auto_takes_a_list_an_envelope_or_one() {
+    for (body, ids) in [
+        (r#"{"events":[{"e":"se","eid":"1"},{"e":"se","eid":"2"}]}"#, &["1", "2"][..]),
+        (r#"[{"e":"se","eid":"1"},{"e":"se","eid":"2"}]"#, &["1", "2"]),
+        (r#"{"e":"se","eid":"1"}"#, &["1"]),
+        ("{\"e\":\"se\",\"eid\":\"1\"}\n{\"e\":\"se\",\"eid\":\"2\"}", &["1", "2"]),
+    ] {
+        let found = grown(body, "auto");
+        assert_eq!(found.len(), ids.len(), "{body}");
+        for (event, id) in found.iter().zip(ids) {
+            assert!(event.contains(&format!("\"event_id\":\"{id}\"")), "{event}");
+        }
+    }
+}
+
+#[test]
+fn a_broken_envelope_costs_only_itself() {
+    let intake = Intake::link(PLAN.as_bytes(), GROWN.as_bytes(), LIMITS).unwrap();
+    let body = r#"[{"events":[{"e":"se","eid":"1"},{"e":NaN}]},7,{"x":1},{"events":[{"e":"se","eid":"2"}]}]"#;
+    let output = intake.run(body.as_bytes(), &request("grown", "envelopes")).unwrap();
+    assert_eq!((output.accepted, output.dead), (2, 3), "{:?}", output.verdicts);
 }

@@ -9,7 +9,7 @@ use pyo3::types::PyBytes;
 
 use super::apart::apart;
 use crate::intake::counters::Counters;
-use crate::intake::{Intake, Limits, Output, Request, TooLarge, text_member};
+use crate::intake::{Intake, Limits, Output, Request, TooLarge, text_at};
 
 #[pyclass(name = "Intake", module = "headwater.kernel._native", frozen)]
 pub struct PyIntake {
@@ -166,10 +166,10 @@ impl IntakeCounters {
     }
 }
 
-/// The text of a top-level member of a body, or None.
+/// The text at the first of the paths where there is one, or None.
 #[pyfunction]
-fn body_text(py: Python<'_>, body: &[u8], name: &str, list: &str) -> PyResult<Option<String>> {
-    apart(py, || text_member(body, name, list))
+fn body_text(py: Python<'_>, body: &[u8], paths: Vec<Vec<String>>, list: &str) -> PyResult<Option<String>> {
+    apart(py, || text_at(body, &paths, list))
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -8,11 +8,12 @@ import msgspec
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An HTTP answer; ``body`` is JSON."""
+    """An HTTP answer; ``content_type`` is what ``body`` is."""
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = b"application/json"
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -35,8 +35,12 @@ class DisconnectedError(Exception):
     """The client went away before its body was whole; there is nobody to answer."""
 
 
-class GzipError(ValueError):
-    """A body that says it is gzip and is not, or is cut off."""
+class BodyError(ValueError):
+    """A body whose wrapping cannot be taken off: it becomes a dead letter as a whole. ``reason`` is the dead letter's."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 async def read(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
@@ -88,7 +92,7 @@ async def _drain(receive: Receive, headers: dict[bytes, bytes], declared: int) -
 
 
 def unpack(body: bytes) -> bytes:
-    """The content of a gzip body, all members of it. Raises GzipError, and ProblemError (413) before it holds too much."""
+    """The content of a gzip body, all members of it. Raises BodyError, and ProblemError (413) before it holds too much."""
     parts: list[bytes] = []
     size = 0
     rest = body
@@ -99,15 +103,15 @@ def unpack(body: bytes) -> bytes:
             try:
                 part = member.decompress(chunk, REQUEST_DECODED_BYTES_MAX + 1 - size)
             except _IsalError as error:
-                raise GzipError(f"the body is not gzip: {error}") from None
+                raise BodyError("invalid_gzip", f"the body is not gzip: {error}") from None
             chunk = member.unconsumed_tail
             parts.append(part)
             size += len(part)
             if size > REQUEST_DECODED_BYTES_MAX:
                 raise ProblemError(EXPANDS)
             if not member.eof and not chunk and not part:
-                raise GzipError("the body is not gzip, or it is cut off")
+                raise BodyError("invalid_gzip", "the body is not gzip, or it is cut off")
         rest = member.unused_data
         if not rest:
             return b"".join(parts)
-    raise GzipError(f"the body has more than {_GZIP_MEMBERS_MAX} gzip members")
+    raise BodyError("invalid_gzip", f"the body has more than {_GZIP_MEMBERS_MAX} gzip members")

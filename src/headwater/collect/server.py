@@ -8,19 +8,20 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
 
 from headwater.collect import body as bodies
-from headwater.collect import credentials
+from headwater.collect import cors, credentials, routes
 from headwater.collect.answer import Answer, Problem, ProblemError, refuse
 from headwater.collect.append import Appender
 from headwater.collect.dead_letter import whole_body
 from headwater.collect.figures import Figures
 from headwater.collect.plan import Linked, link
-from headwater.collect.protocols import ENDPOINTS
-from headwater.collect.protocols.interface import Endpoint, Protocol
+from headwater.collect.protocols import PROTOCOLS
+from headwater.collect.protocols.interface import Endpoint, Incoming, Protocol, Reply, Unwrapped
 from headwater.core.clock import now_ms
 from headwater.core.errors import AppendInDoubt, LogError, Overtaken
 from headwater.core.ids import new_id
@@ -33,6 +34,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Scope = dict[str, Any]
 
 DEAD_LETTERS = "dead_letters"
+BY_NAME = {protocol.name: protocol for protocol in PROTOCOLS}
+GZIP_MAGIC = b"\x1f\x8b"
 _RETRY_AFTER_S = 1
 _NOT_TAKEN = "nothing was taken; send it again"
 _INTAKE_THREADS = 4
@@ -41,26 +44,16 @@ _INTAKE_RUNS_MAX = 8
 # A small plain body is run where it is: handing it to a thread costs more than running it.
 _INLINE_BYTES_MAX = 64 * 1024
 
-_CORS = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Headwater-Config, Retry-After"),
-)
-_PREFLIGHT = (
-    (b"access-control-allow-methods", b"POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type, Content-Encoding, Headwater-Key"),
-    (b"access-control-max-age", b"86400"),
-)
-
 _log = structlog.get_logger("headwater.collect")
 
 
 class _Request(msgspec.Struct):
-    """A request on its way. ``headers`` have small names; of a repeated one the last counts."""
+    """A request on its way."""
 
     protocol: Protocol
     endpoint: Endpoint
     linked: Linked
-    headers: dict[bytes, bytes]
+    incoming: Incoming
     ip: str
     key: str = ""
     app: str = ""
@@ -130,10 +123,9 @@ class Collector:
             self._figures.refuse("internal_error")
             answer = refuse(Problem(500, "internal_error", "the collector failed", "send it again; its log says more"))
         headers = (
-            (b"content-type", b"application/json"),
+            (b"content-type", answer.content_type),
             (b"content-length", str(len(answer.body)).encode()),
             (b"headwater-config", linked.version.encode()),
-            *_CORS,
             *answer.headers,
         )
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -159,25 +151,37 @@ class Collector:
         if path == "/health":
             status = "draining" if self._draining else "ok"
             return Answer(503 if self._draining else 200, msgspec.json.encode({"status": status, "snapshot": linked.version}))
-        if path not in ENDPOINTS:
-            return refuse(Problem(404, "not_found", f"there is nothing at {path[:100]}", f"valid are {', '.join(ENDPOINTS)}"))
-        if method == "OPTIONS":
-            return Answer(204, b"", _PREFLIGHT)
-        protocol, endpoint = ENDPOINTS[path]
-        if method != "POST":
-            answer = protocol.refuse(Problem(405, "method_not_allowed", f"{path} takes POST"))
-            return msgspec.structs.replace(answer, headers=((b"allow", b"POST, OPTIONS"),))
+        route = routes.find(path)
+        if route is None:
+            hint = f"valid are {', '.join(routes.paths())}"
+            return refuse(Problem(404, "not_found", f"there is nothing at {path[:100]}", hint))
+        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
+        incoming = Incoming(method, path, query, dict(scope["headers"]), route.names)
+        answer = await self._route(scope, receive, linked, route, incoming)
+        return msgspec.structs.replace(answer, headers=(*cors.headers(route.protocol, incoming), *answer.headers))
+
+    async def _route(
+        self, scope: Scope, receive: bodies.Receive, linked: Linked, route: routes.Route, incoming: Incoming
+    ) -> Answer:
+        protocol, target = route.protocol, route.target
+        if incoming.method == "OPTIONS":
+            return Answer(204, b"")
+        if incoming.method not in target.methods and not (incoming.method == "HEAD" and "GET" in target.methods):
+            valid = ", ".join((*target.methods, "OPTIONS"))
+            problem = Problem(405, "method_not_allowed", f"{incoming.path[:100]} takes {', '.join(target.methods)}")
+            return msgspec.structs.replace(protocol.refuse(problem, incoming), headers=((b"allow", valid.encode()),))
+        if isinstance(target, Reply):
+            return target.answer(incoming)
         client = scope.get("client")
-        headers = dict(scope["headers"])
-        request = _Request(protocol, endpoint, linked, headers, client[0] if client else "")
+        request = _Request(protocol, target, linked, incoming, client[0] if client else "")
         try:
             return await self._admit(request, receive)
         except ProblemError as error:
-            return protocol.refuse(error.problem)
+            return request.protocol.refuse(error.problem, incoming)
 
     async def _admit(self, request: _Request, receive: bodies.Receive) -> Answer:
         """Turns away what there is no room for; the rest is taken."""
-        declared = request.headers.get(b"content-length", b"")
+        declared = request.incoming.headers.get(b"content-length", b"")
         held = min(int(declared), REQUEST_BYTES_MAX) if declared.isdigit() else REQUEST_BYTES_MAX
         if self._draining:
             raise self._refuse("draining", "the collector is stopping", close=True)
@@ -204,18 +208,20 @@ class Collector:
         return ProblemError(Problem(503, reason, text, hint, _RETRY_AFTER_S, close))
 
     async def _take(self, request: _Request, receive: bodies.Receive) -> Answer:
-        key = credentials.from_headers(request.headers, request.protocol)
+        incoming = request.incoming
+        key = credentials.from_headers(incoming.headers, request.protocol)
         if key is not None:
             self._authenticate(request, key)
-        encoding = request.headers.get(b"content-encoding", b"identity").strip().lower()
+        encoding = incoming.headers.get(b"content-encoding", b"identity").strip().lower()
         if encoding not in (b"identity", b"", b"gzip", b"x-gzip"):
             self._figures.drop("unsupported_encoding")
             raise ProblemError(Problem(415, "unsupported_encoding", "Content-Encoding is not known", "valid are gzip, identity"))
-        body = await bodies.read(receive, request.headers)
-        if not body:
+        body = await bodies.read(receive, incoming.headers)
+        if not body and incoming.method == "POST" and not incoming.query:
             self._figures.drop("empty_body")
             raise ProblemError(Problem(400, "empty_body", "the request has no body", "send at least one event"))
-        packed = encoding.endswith(b"gzip")
+        # Some clients do not say that a body is gzip; nothing that is not begins like it.
+        packed = encoding.endswith(b"gzip") or body[:2] == GZIP_MAGIC
         async with self._slots:
             received_time = now_ms()
             if packed or len(body) > _INLINE_BYTES_MAX:
@@ -235,55 +241,60 @@ class Collector:
         if app is None:
             self._figures.drop("wrong_key")
             hint = "give it as user name of Basic authorization or in the header Headwater-Key"
-            if request.protocol.key_member:
-                hint += f", or as {request.protocol.key_member} in the body"
+            if request.protocol.key_paths:
+                hint += f", or as {'.'.join(request.protocol.key_paths[0])} in the body"
             text = "no app has this write key" if key else "the request has no write key"
             raise ProblemError(Problem(401, "wrong_key", text, hint))
         request.key, request.app = key, app
 
     def _run(
         self, request: _Request, body: bytes, packed: bool, received_time: int
-    ) -> tuple[IntakeResult | bodies.GzipError, tuple[Batch, ...]]:
+    ) -> tuple[IntakeResult | bodies.BodyError, tuple[Batch, ...]]:
         """Unpacks and runs a body: what came of it, and what is to be appended. In a thread where that takes long."""
         outcome = self._intake(request, body, packed, received_time)
         return outcome, self._batches(request, outcome, body, received_time)
 
-    def _intake(self, request: _Request, body: bytes, packed: bool, received_time: int) -> IntakeResult | bodies.GzipError:
+    def _intake(self, request: _Request, body: bytes, packed: bool, received_time: int) -> IntakeResult | bodies.BodyError:
+        incoming = request.incoming
         try:
-            content = bodies.unpack(body) if packed else body
-        except bodies.GzipError as error:
-            self._authenticate_by_body(request, b"")
+            incoming.body = bodies.unpack(body) if packed else body
+            unwrapped = request.protocol.unwrap(incoming, request.endpoint)
+        except bodies.BodyError as error:
+            self._authenticate_by_body(request, None)
             return error
-        self._authenticate_by_body(request, content)
-        headers = request.headers
+        if unwrapped.protocol:
+            request.protocol = BY_NAME[unwrapped.protocol]
+        self._authenticate_by_body(request, unwrapped)
         return request.linked.intake.run(
-            content,
+            unwrapped.content,
             protocol=request.protocol.name,
-            shape=request.endpoint.shape,
-            variant=request.endpoint.variant,
+            shape=unwrapped.shape,
+            variant=unwrapped.variant,
             app=request.app,
             received_time=received_time,
             seed=bytes.fromhex(new_id()),
             ip=request.ip,
-            user_agent=headers.get(b"user-agent", b"").decode("latin-1")[:1024],
-            client_side=b"origin" in headers,
+            user_agent=incoming.header(b"user-agent")[:1024],
+            client_side=b"origin" in incoming.headers,
             write_key=request.key,
         )
 
-    def _authenticate_by_body(self, request: _Request, content: bytes) -> None:
-        if not request.app:
-            member = request.protocol.key_member
-            key = body_text(content, member, request.protocol.mapping.list) if member else None
-            self._authenticate(request, key or "")
+    def _authenticate_by_body(self, request: _Request, unwrapped: Unwrapped | None) -> None:
+        if request.app:
+            return
+        key = unwrapped.key if unwrapped else None
+        if key is None and unwrapped and request.protocol.key_paths:
+            key = body_text(unwrapped.content, request.protocol.key_paths, request.protocol.mapping.list)
+        self._authenticate(request, key or "")
 
     def _batches(
-        self, request: _Request, outcome: IntakeResult | bodies.GzipError, body: bytes, received_time: int
+        self, request: _Request, outcome: IntakeResult | bodies.BodyError, body: bytes, received_time: int
     ) -> tuple[Batch, ...]:
         snapshot = request.linked.snapshot
-        if isinstance(outcome, bodies.GzipError):
+        if isinstance(outcome, bodies.BodyError):
             if len(body) > EVENT_BYTES_MAX:
                 return ()
-            letter = whole_body("invalid_gzip", str(outcome), request.app, received_time, snapshot.number, body)
+            letter = whole_body(outcome.reason, str(outcome), request.app, received_time, snapshot.number, body)
             return (Batch(DEAD_LETTERS, 2 * self._number, letter, 1),)
         batches = []
         if outcome.accepted and self._classes == 1:
@@ -308,14 +319,14 @@ class Collector:
                 raise self._refuse("log_in_doubt", text, hint) from None
             raise self._refuse("log_unavailable", "the events cannot be stored now") from None
 
-    def _account(self, request: _Request, outcome: IntakeResult | bodies.GzipError, body: bytes) -> Answer:
+    def _account(self, request: _Request, outcome: IntakeResult | bodies.BodyError, body: bytes) -> Answer:
         """Counts what is durable now, and answers."""
-        if isinstance(outcome, bodies.GzipError):
+        if isinstance(outcome, bodies.BodyError):
             if len(body) > EVENT_BYTES_MAX:
                 self._figures.drop("oversize")
             else:
-                self._figures.dead("invalid_gzip")
-            raise ProblemError(Problem(400, "invalid_gzip", str(outcome)))
+                self._figures.dead(outcome.reason)
+            raise ProblemError(Problem(400, outcome.reason, str(outcome)))
         if outcome.too_large:
             what, limit = outcome.too_large
             self._figures.drop("body_too_large")
@@ -323,7 +334,7 @@ class Collector:
         self._figures.add(outcome)
         if outcome.broken and not outcome.accepted:
             raise ProblemError(Problem(400, "malformed", "no event could be made out of the body", outcome.broken))
-        return request.protocol.accept(outcome)
+        return request.protocol.accept(outcome, request.incoming)
 
 
 async def _lifespan(receive: bodies.Receive, send: Send) -> None:

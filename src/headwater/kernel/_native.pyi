@@ -4,7 +4,7 @@ Everything that runs per batch raises RuntimeError where the kernel itself is at
 of what was read. No object but a Deduplicator is the worse for it; that one refuses all further work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, final
 
 __version__: str
@@ -375,7 +375,7 @@ class Intake:
         client_side: bool,
         write_key: str,
     ) -> IntakeResult:
-        """Runs one body. No content makes it raise; ValueError where protocol, shape (envelope, one, events) or app are not linked.
+        """Runs one body. No content makes it raise; ValueError where protocol, shape or app are not linked.
 
         ``variant`` names what kind of items they are where the endpoint says so, else "". ``received_time`` is ms since 1970, UTC.
         ``seed`` (16 random bytes) gives ids to events without one. ``ip`` and ``user_agent`` fill the context where ``client_side``.
@@ -423,5 +423,5 @@ class IntakeCounters:
     def violations(self) -> list[tuple[str, str, str, int]]:
         """(app, event type, violation, events), in no order."""
 
-def body_text(body: bytes, name: str, list: str) -> str | None:
-    """The text of the top-level member ``name`` of a body whose items are under ``list``; None where there is none."""
+def body_text(body: bytes, paths: Sequence[Sequence[str]], list: str) -> str | None:
+    """The text at the first of ``paths`` where there is one, below a body that is an object, or below the first of its items."""

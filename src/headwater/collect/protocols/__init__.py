@@ -4,11 +4,7 @@ A new one is a file here, a line in `PROTOCOLS`, and a file of cases in tests/ca
 """
 
 from headwater.collect.protocols.headwater import HEADWATER
-from headwater.collect.protocols.interface import Endpoint, Protocol
+from headwater.collect.protocols.interface import Protocol
 from headwater.collect.protocols.segment import SEGMENT
 
 PROTOCOLS: tuple[Protocol, ...] = (HEADWATER, SEGMENT)
-
-ENDPOINTS: dict[str, tuple[Protocol, Endpoint]] = {
-    endpoint.path: (protocol, endpoint) for protocol in PROTOCOLS for endpoint in protocol.endpoints
-}

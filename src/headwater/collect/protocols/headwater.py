@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from headwater.collect.answer import Answer, refuse
-from headwater.collect.protocols.interface import Endpoint, Mapping, Protocol
+from headwater.collect.protocols.interface import Endpoint, Incoming, Mapping, Protocol
 from headwater.kernel import IntakeResult
 
 _SAME_NAME = ("event_id", "event_time", "sent_time", "user_id", "device_id", "session_id", "platform")
 
 
-def _accept(result: IntakeResult) -> Answer:
+def _accept(result: IntakeResult, _: Incoming) -> Answer:
     counts = b'{"accepted":%d,"dropped":%d,"dead":%d,"events":' % (result.accepted, result.dropped, result.dead)
     return Answer(200, counts + result.verdicts() + b"}")
 
@@ -20,9 +20,9 @@ HEADWATER = Protocol(
     mapping=Mapping(
         list="events",
         fields={name: ((name,),) for name in _SAME_NAME},
-        variants={"": {"event_from": "event", "properties": "properties", "into_properties": {}}},
+        variants={"": {"event_from": ("event",), "properties": ("properties",)}},
     ),
     bearer=True,
     accept=_accept,
-    refuse=refuse,
+    refuse=lambda problem, _: refuse(problem),
 )

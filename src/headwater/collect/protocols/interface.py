@@ -3,54 +3,119 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from headwater.collect.answer import Answer, Problem
 from headwater.kernel import IntakeResult
 
+Path = tuple[str, ...]
+Shape = Literal["envelope", "one", "events", "auto", "envelopes"]
+
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """A path that takes POST. ``shape`` is how its body holds items: `envelope` (an object with a list), `one` (an object), or
-    `events` (a list, one object, or one object a line). ``variant`` says what kind of items they are; "" where each says so.
+    """A path that takes events; one step of it may be `{name}`. ``shape`` is how a body holds items: `envelope` (an object with a
+    list), `one` (an object), `events` (a list, one object, or one object a line), `auto` (one of these), `envelopes` (a list of
+    envelopes). ``variant`` says what kind of items they are; "" where each says so.
     """
 
     path: str
-    shape: str
+    shape: Shape
     variant: str = ""
+    methods: tuple[str, ...] = ("POST",)
+
+
+class Incoming(msgspec.Struct):
+    """A request as protocols see it: names of ``headers`` are small, of a repeated header or query parameter the last counts.
+
+    ``names`` are the steps of the path that the endpoint leaves open. ``body`` is what was sent, unpacked where it was gzip.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[bytes, bytes]
+    names: dict[str, str] = {}
+    body: bytes = b""
+
+    def header(self, name: bytes) -> str:
+        """The text of a header, "" where there is none."""
+        return self.headers.get(name, b"").decode("latin-1").strip()
+
+
+class Unwrapped(msgspec.Struct, frozen=True):
+    """What a body holds once its wrapping is off: JSON for the kernel. ``key``: the write key, where the wrapping had it.
+
+    ``protocol``: whose mapping and answer count, where two share a path; "" for the endpoint's own.
+    """
+
+    content: bytes
+    shape: Shape
+    variant: str = ""
+    key: str | None = None
+    protocol: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A path that clients ask for something else than to take events, such as their settings."""
+
+    path: str
+    answer: Callable[[Incoming], Answer]
+    methods: tuple[str, ...] = ("GET",)
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     """How items become canonical events; the kernel links it (`kernel/src/intake/mapping.rs`).
 
-    ``list``: the envelope's key for the items. ``fields``: candidate source paths of canonical fields; the first that is there,
-    not null and not "", wins. ``discriminator``: the key that names an item's variant. ``variants``: per variant `event` (a
-    constant) or `event_from` (a key), `properties` (a key) and `into_properties` (key → name). ``rename``: new names of keys of
-    the context. ``lift``: (path in the context, key), copied where that key is not there. ``dropped``: keys left out.
-    ``envelope_sent``: the envelope's keys for the time of sending. All other keys of an item stay as they are.
+    A path is a tuple of keys from the item down; one that begins with "^" leads into the envelope. ``list``: the envelope's key
+    for the items. ``fields``: candidate paths of canonical fields; the first that is there, not null and not "", wins.
+    ``discriminator``: the key that names an item's variant. ``variants``: per variant `event` (a constant) or `event_from` (a
+    path) and, of its text, `event_part` (separator, number); `properties` (a path); `into_properties` (pairs of path and name).
+    ``unpack``: keys whose text is JSON, or base64 of JSON, and stands for what it holds. ``any_unit``: numbers as times are s,
+    ms, µs or ns by how large they are. ``context``: what becomes the context; ``into_context``: values that go there too.
+    ``rename``, ``property_rename``: new names of keys of the context and of the properties; None leaves one out. ``lift``:
+    (path in the context, key), copied where that key is not there. ``dropped``: keys left out. ``envelope_sent``: the envelope's
+    keys for the time of sending. ``rest``: where all other keys of an item go.
     """
 
     list: str
-    fields: dict[str, tuple[tuple[str, ...], ...]]
+    fields: dict[str, tuple[Path, ...]]
     variants: dict[str, dict[str, Any]]
     discriminator: str | None = None
+    unpack: tuple[str, ...] = ()
+    any_unit: bool = False
+    context: Path = ("context",)
+    into_context: tuple[tuple[Path, str], ...] = ()
     rename: dict[str, Any] = {}
-    lift: tuple[tuple[tuple[str, ...], str], ...] = ()
+    property_rename: dict[str, Any] = {}
+    lift: tuple[tuple[Path, str], ...] = ()
     dropped: tuple[str, ...] = ()
     envelope_sent: tuple[str, ...] = ()
+    rest: Literal["top", "context", "properties"] = "top"
+
+
+def _as_it_is(incoming: Incoming, endpoint: Endpoint) -> Unwrapped:
+    return Unwrapped(incoming.body, endpoint.shape, endpoint.variant)
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True):
-    """A protocol. ``key_member``: where a body may carry the write key; ``bearer``: whether `Authorization: Bearer` does.
+    """A protocol. ``bearer``: whether `Authorization: Bearer` carries the write key; ``key_paths``: where a body may, below the
+    envelope or else its first item.
 
-    ``accept`` makes the answer of a body whose events are durable; ``refuse`` that of a request which failed as a whole.
+    ``unwrap`` takes the wrapping off a body, be it a form, base64 or a query string; it raises `BodyError` where it cannot, and
+    handles no event by itself. ``accept`` makes the answer of a body whose events are durable; ``refuse`` that of a request which
+    failed as a whole. ``replies``: what else clients ask for. ``credentials``: browsers send cookies, so that answers name the
+    page's origin.
     """
 
     name: str
     endpoints: tuple[Endpoint, ...]
     mapping: Mapping
-    key_member: str | None = None
+    key_paths: tuple[Path, ...] = ()
     bearer: bool = False
-    accept: Callable[[IntakeResult], Answer]
-    refuse: Callable[[Problem], Answer]
+    unwrap: Callable[[Incoming, Endpoint], Unwrapped] = _as_it_is
+    accept: Callable[[IntakeResult, Incoming], Answer]
+    refuse: Callable[[Problem, Incoming], Answer]
+    replies: tuple[Reply, ...] = ()
+    credentials: bool = False

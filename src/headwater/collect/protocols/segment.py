@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.collect.answer import Answer, Problem, answer_problem
-from headwater.collect.protocols.interface import Endpoint, Mapping, Protocol
+from headwater.collect.protocols.interface import Endpoint, Incoming, Mapping, Protocol
 from headwater.kernel import IntakeResult
 
 _CALLS = ("track", "identify", "page", "screen", "group", "alias")
 
-_PAGE: dict[str, Any] = {"properties": "properties", "into_properties": {"name": "name", "category": "category"}}
+_PAGE: dict[str, Any] = {"properties": ("properties",), "into_properties": ((("name",), "name"), (("category",), "category"))}
 
 
-def _accept(result: IntakeResult) -> Answer:
+def _accept(result: IntakeResult, _: Incoming) -> Answer:
     return Answer(200, b'{"success":true}')
 
 
-def _refuse(problem: Problem) -> Answer:
+def _refuse(problem: Problem, _: Incoming) -> Answer:
     return answer_problem(problem, {"success": False, "error": problem.to_json()})
 
 
@@ -40,10 +40,10 @@ SEGMENT = Protocol(
             "platform": (("context", "device", "type"),),
         },
         variants={
-            "track": {"event_from": "event", "properties": "properties", "into_properties": {}},
-            "identify": {"event": "identify", "properties": "traits", "into_properties": {}},
-            "group": {"event": "group", "properties": "traits", "into_properties": {"groupId": "group_id"}},
-            "alias": {"event": "alias", "properties": "properties", "into_properties": {"previousId": "previous_id"}},
+            "track": {"event_from": ("event",), "properties": ("properties",)},
+            "identify": {"event": "identify", "properties": ("traits",)},
+            "group": {"event": "group", "properties": ("traits",), "into_properties": ((("groupId",), "group_id"),)},
+            "alias": {"event": "alias", "properties": ("properties",), "into_properties": ((("previousId",), "previous_id"),)},
             "page": {"event": "page", **_PAGE},
             "screen": {"event": "screen", **_PAGE},
         },
@@ -59,7 +59,7 @@ SEGMENT = Protocol(
         dropped=("writeKey",),
         envelope_sent=("sentAt",),
     ),
-    key_member="writeKey",
+    key_paths=(("writeKey",),),
     accept=_accept,
     refuse=_refuse,
 )
