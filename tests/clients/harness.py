@@ -1,0 +1,104 @@
+"""Real SDKs against a real collector: each reports so many events, which must arrive once with equal content."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from headwater.collect import Collector, HttpConnection
+from headwater.core.clock import monotonic_s
+from headwater.core.record import decode_all
+from headwater.log.shared import open_log
+from headwater.log.stores.folder import FolderStorage
+from headwater.registry.snapshot import App, Draft, numbered, write_key_hash
+
+KEY = "wk_0123456789abcdef01234567"
+EVENTS = 1000
+BUILT = Path(__file__).parents[2] / "build" / "clients"
+PROGRAMS = Path(__file__).parent / "programs"
+DRAFT = Draft(project="test", source="app_events", apps=(App("shop", "team", "observe", (write_key_hash(KEY),)),), event_types=())
+CLIENT_S_MAX = 120.0
+
+
+class Served:
+    """A collector over HTTP, with a log in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = open_log({"local": FolderStorage(folder)})
+        snapshot = numbered(DRAFT, 1, 0)
+        self.collector = Collector(self.log, lambda: snapshot)
+        config = uvicorn.Config(self.collector.app, host="127.0.0.1", port=0, log_level="warning", http=HttpConnection)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        until(lambda: self._server.started, 20)
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """Answers what is under way, and ends."""
+        self.collector.drain()
+        self._server.should_exit = True
+        self._thread.join(20)
+        self.collector.close()
+        self.log.close()
+
+    def events(self, topic: str = "app_events") -> list[dict[str, Any]]:
+        """All that arrived so far, as the log has it."""
+        found: list[dict[str, Any]] = []
+        offset = 0
+        while offset < self.log.end_offset(topic, 0):
+            fetch = self.log.read(topic, 0, offset, 1 << 22)
+            found.extend(json.loads(record.payload) for record in decode_all(fetch.data))
+            offset = fetch.next_offset
+        return found
+
+    def arrived(self, count: int, seconds: float = 30.0) -> list[dict[str, Any]]:
+        """The events, once there are so many. Fails where there are fewer or more, some twice, or a dead letter."""
+        until(lambda: len(self.events()) >= count, seconds)
+        events = self.events()
+        assert not self.events("dead_letters"), self.events("dead_letters")[0]
+        assert len(events) == count
+        twice = [found for found, times in Counter(event["event_id"] for event in events).items() if times > 1]
+        assert not twice, f"events that are there twice: {twice[:3]}"
+        return events
+
+
+def until(reached: Any, seconds: float) -> None:
+    """Waits until something is so, or for as long."""
+    ends = monotonic_s() + seconds
+    while not reached() and monotonic_s() < ends:
+        threading.Event().wait(0.02)
+
+
+def python(program: str, served: Served, environment: str = "python", **given: str) -> None:
+    """Runs a program of tests/clients/programs with an SDK's own Python. Fails where it does."""
+    _run([str(BUILT / environment / "bin" / "python"), str(PROGRAMS / program)], served, given)
+
+
+def node(program: str, served: Served, **given: str) -> None:
+    """Runs a program of tests/clients/programs with Node. Fails where it does."""
+    _run(["node", str(PROGRAMS / program)], served, {"NODE_PATH": str(BUILT / "node_modules"), **given})
+
+
+def _run(command: list[str], served: Served, given: dict[str, str]) -> None:
+    environment = {**os.environ, "URL": served.url, "KEY": KEY, "COUNT": str(EVENTS), **given}
+    environment = {name: text for name, text in environment.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=CLIENT_S_MAX, check=False)
+    assert done.returncode == 0, f"{command[-1]} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+def need_clients() -> None:
+    """Skips where the SDKs could not be fetched; fails on CI."""
+    if not (BUILT / ".installed").exists():
+        if os.environ.get("CI"):
+            pytest.fail("the SDKs are not there; `make clients` fetches them", pytrace=False)
+        pytest.skip("the SDKs are not there; `make clients` fetches them")
