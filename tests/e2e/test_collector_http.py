@@ -17,6 +17,7 @@ import uvicorn
 
 from headwater.collect import Collector, HttpConnection, connection
 from headwater.core.clock import monotonic_s
+from headwater.core.errors import LogUnavailable
 from headwater.core.record import decode_all
 from headwater.core.types import BIGINT, VARCHAR
 from headwater.registry.snapshot import App, Draft, EventType, Field, numbered, write_key_hash
@@ -465,6 +466,31 @@ def test_other_http_implementations_serve_as_well(http):
         assert served.post("/v1/events", event()).json()["accepted"] == 1
         assert served.post("/v1/events", b"x" * (10 << 20)).status_code == 413
         assert served.post("/v1/events", event(), key="wrong").status_code == 401
+
+
+def test_ready_says_whether_events_would_be_taken(served, monkeypatch):
+    def ready():
+        answer = requests.get(served.url + "/ready", timeout=30)
+        return answer.status_code, answer.json()["status"]
+
+    assert ready() == (200, "ok")
+    writer = served.collector._appender._writer
+    append, refuses = writer.append, [True]
+
+    def refuse(group):
+        if refuses:
+            raise LogUnavailable("no space")
+        return append(group)
+
+    monkeypatch.setattr(writer, "append", refuse)
+    assert served.post("/v1/events", b'{"event":"buy"}').status_code == 503
+    assert ready() == (503, "log_unavailable")
+    refuses.clear()
+    # Nobody sends events to a collector that is not ready: it finds out by itself.
+    assert ready() == (200, "ok")
+    served.collector.drain()
+    assert ready() == (503, "draining")
+    assert requests.get(served.url + "/health", timeout=30).status_code == 503
 
 
 def test_draining_lets_those_in_flight_finish(served):

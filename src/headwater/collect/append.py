@@ -38,6 +38,11 @@ class Appender:
             self._task = asyncio.create_task(self._run())
         await future
 
+    async def check(self, name: str) -> None:
+        """Returns when the log has taken an empty state of that name. Raises what the writer raises."""
+        group = AppendGroup(state=((name, b""),))
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._append, group)
+
     def close(self) -> None:
         """Waits for the append under way, and gives the shard up."""
         self._thread.shutdown()

@@ -151,6 +151,8 @@ class Collector:
         if path == "/health":
             status = "draining" if self._draining else "ok"
             return Answer(503 if self._draining else 200, msgspec.json.encode({"status": status, "snapshot": linked.version}))
+        if path == "/ready":
+            return await self._ready(linked)
         route = routes.find(path)
         if route is None:
             hint = f"valid are {', '.join(routes.paths())}"
@@ -159,6 +161,17 @@ class Collector:
         incoming = Incoming(method, path, query, dict(scope["headers"]), route.names)
         answer = await self._route(scope, receive, linked, route, incoming)
         return msgspec.structs.replace(answer, headers=(*cors.headers(route.protocol, incoming), *answer.headers))
+
+    async def _ready(self, linked: Linked) -> Answer:
+        """Whether events would be taken. Where the log refused some it is asked anew: no more may come to show that it mended."""
+        if not self._draining and self.log_error is not None:
+            try:
+                await self._appender.check(f"collect-{self._number}/checked")
+                self.log_error = None
+            except LogError as error:
+                self.log_error = f"events are refused, since the log cannot store them: {error}"
+        status = "draining" if self._draining else "log_unavailable" if self.log_error else "ok"
+        return Answer(200 if status == "ok" else 503, msgspec.json.encode({"status": status, "snapshot": linked.version}))
 
     async def _route(
         self, scope: Scope, receive: bodies.Receive, linked: Linked, route: routes.Route, incoming: Incoming

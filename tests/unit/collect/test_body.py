@@ -6,7 +6,7 @@ import pytest
 
 from headwater.collect import body as module
 from headwater.collect.answer import ProblemError
-from headwater.collect.body import DisconnectedError, BodyError, read, unpack
+from headwater.collect.body import BodyError, DisconnectedError, read, unpack
 from headwater.core.limits import REQUEST_BYTES_MAX, REQUEST_DECODED_BYTES_MAX
 
 
