@@ -20,11 +20,12 @@ from headwater.core.clock import monotonic_s
 from headwater.core.errors import LogUnavailable
 from headwater.core.record import decode_all
 from headwater.core.types import BIGINT, VARCHAR
-from headwater.registry.snapshot import App, Draft, EventType, Field, numbered, write_key_hash
+from headwater.registry.snapshot import App, Draft, EventType, Field, Reporting, numbered, write_key_hash
 from headwater.testing.memory_log import MemoryLog
 
 KEY = "wk_0123456789abcdef01234567"
 STRICT_KEY = "wk_strict"
+SMALL_KEY = "wk_small"
 FIELDS = (Field(("properties", "price"), BIGINT, required=True), Field(("properties", "sku"), VARCHAR))
 DRAFT = Draft(
     project="test",
@@ -32,6 +33,7 @@ DRAFT = Draft(
     apps=(
         App("shop", "team", "observe", (write_key_hash(KEY),)),
         App("strict", "team", "enforce", (write_key_hash(STRICT_KEY),)),
+        App("small", "team", "observe", (write_key_hash(SMALL_KEY),), reporting=Reporting(10, ("https://shop.example",))),
     ),
     event_types=(
         EventType("shop", "buy", 1, "team", "P1", fields=FIELDS),
@@ -491,6 +493,29 @@ def test_ready_says_whether_events_would_be_taken(served, monkeypatch):
     served.collector.drain()
     assert ready() == (503, "draining")
     assert requests.get(served.url + "/health", timeout=30).status_code == 503
+
+
+def test_an_app_brings_no_more_than_its_plan_says(served):
+    events = b'{"event":"buy"}\n' * 60
+    assert served.post("/v1/events", events, SMALL_KEY).status_code == 200
+    refused = served.post("/v1/events", events, SMALL_KEY)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 5
+    assert served.post("/v1/track", b'{"event":"buy","writeKey":"wk_small"}', None).status_code == 429
+    assert served.post("/v1/events", events).status_code == 200
+    wait_for(lambda: served.post("/v1/events", b'{"event":"buy"}', SMALL_KEY).status_code == 200)
+    figures = served.collector.figures()
+    assert figures["accepted"] == len(served.records()) == 121
+    assert figures["refused"]["rate_limited"] >= 2
+
+
+def test_a_page_of_another_origin_may_not_report(served):
+    event = b'{"event":"buy"}'
+    refused = served.post("/v1/events", event, SMALL_KEY, Origin="https://other.example")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "origin_not_allowed")
+    assert served.post("/v1/events", event, SMALL_KEY, Origin="https://shop.example").status_code == 200
+    assert served.post("/v1/events", event, SMALL_KEY).status_code == 200, "a server has no origin"
+    assert served.post("/v1/events", event, KEY, Origin="https://other.example").status_code == 200
 
 
 def test_draining_lets_those_in_flight_finish(served):

@@ -11,15 +11,16 @@ from headwater.core.event import EVENT_BASE, TIERS
 from headwater.core.limits import EVENT_BYTES_MAX, ID_BYTES_MAX, REQUEST_EVENTS_MAX, REQUEST_OUTPUT_BYTES_MAX
 from headwater.core.types import type_to_json
 from headwater.kernel import Intake
-from headwater.registry.snapshot import EventType, Snapshot
+from headwater.registry.snapshot import EventType, Reporting, Snapshot
 
 
 class Linked(msgspec.Struct, frozen=True):
-    """A snapshot ready to run: ``apps`` maps the SHA-256 of a write key to its app."""
+    """A snapshot ready to run: ``apps`` maps the SHA-256 of a write key to its app, ``reporting`` has the apps with limits."""
 
     snapshot: Snapshot
     intake: Intake
     apps: dict[str, str]
+    reporting: dict[str, Reporting]
 
     @property
     def version(self) -> str:
@@ -37,7 +38,10 @@ def link(snapshot: Snapshot) -> Linked:
         events_max=REQUEST_EVENTS_MAX,
         output_bytes_max=REQUEST_OUTPUT_BYTES_MAX,
     )
-    return Linked(snapshot, intake, {key: app.name for app in snapshot.apps for key in app.write_keys})
+    keys = {key: app.name for app in snapshot.apps for key in app.write_keys}
+    return Linked(
+        snapshot, intake, keys, {app.name: app.reporting for app in snapshot.apps if isinstance(app.reporting, Reporting)}
+    )
 
 
 def plan_of(snapshot: Snapshot) -> dict[str, Any]:

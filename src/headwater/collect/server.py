@@ -15,6 +15,7 @@ import structlog
 
 from headwater.collect import body as bodies
 from headwater.collect import cors, credentials, routes
+from headwater.collect.admission import Admission
 from headwater.collect.answer import Answer, Problem, ProblemError, refuse
 from headwater.collect.append import Appender
 from headwater.collect.dead_letter import whole_body
@@ -22,13 +23,13 @@ from headwater.collect.figures import Figures
 from headwater.collect.plan import Linked, link
 from headwater.collect.protocols import PROTOCOLS
 from headwater.collect.protocols.interface import Endpoint, Incoming, Protocol, Reply, Unwrapped
-from headwater.core.clock import now_ms
+from headwater.core.clock import monotonic_s, now_ms
 from headwater.core.errors import AppendInDoubt, LogError, Overtaken
 from headwater.core.ids import new_id
 from headwater.core.limits import EVENT_BYTES_MAX, REQUEST_BODIES_BYTES_MAX, REQUEST_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX
 from headwater.kernel import IntakeResult, body_text, split_by_class
 from headwater.log.interface import Batch, Log
-from headwater.registry.snapshot import Snapshot, write_key_hash
+from headwater.registry.snapshot import Reporting, Snapshot, write_key_hash
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Scope = dict[str, Any]
@@ -79,6 +80,7 @@ class Collector:
         self._number = number
         self._classes = classes
         self._appender = Appender(partial(log.writer, f"collect-{number}"))
+        self._admission = Admission()
         self._threads = ThreadPoolExecutor(_INTAKE_THREADS, thread_name_prefix="intake")
         self._slots = asyncio.Semaphore(_INTAKE_RUNS_MAX)
         self._in_flight = 0
@@ -259,6 +261,22 @@ class Collector:
             text = "no app has this write key" if key else "the request has no write key"
             raise ProblemError(Problem(401, "wrong_key", text, hint))
         request.key, request.app = key, app
+        if reporting := request.linked.reporting.get(app):
+            self._admit_app(request, reporting)
+
+    def _admit_app(self, request: _Request, reporting: Reporting) -> None:
+        """Turns away what the app's plan does not want."""
+        origin = request.incoming.header(b"origin")
+        if origin and reporting.origins and origin.lower() not in reporting.origins:
+            self._figures.refuse("origin_not_allowed")
+            raise ProblemError(Problem(403, "origin_not_allowed", f"pages of {origin[:100]} may not report events of this app"))
+        if not reporting.events_per_s:
+            return
+        wait_s = self._admission.retry_after_s(request.app, reporting.events_per_s, monotonic_s())
+        if wait_s is not None:
+            self._figures.refuse("rate_limited")
+            text = f"the app has reported more than {reporting.events_per_s} events a second"
+            raise ProblemError(Problem(429, "rate_limited", text, _NOT_TAKEN, wait_s))
 
     def _run(
         self, request: _Request, body: bytes, packed: bool, received_time: int
@@ -345,6 +363,7 @@ class Collector:
             self._figures.drop("body_too_large")
             raise ProblemError(Problem(413, "body_too_large", f"the request has too many {what}", f"valid are at most {limit}"))
         self._figures.add(outcome)
+        self._admission.took(request.app, outcome.accepted + outcome.dead + outcome.dropped)
         if outcome.broken and not outcome.accepted:
             raise ProblemError(Problem(400, "malformed", "no event could be made out of the body", outcome.broken))
         return request.protocol.accept(outcome, request.incoming)

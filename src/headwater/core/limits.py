@@ -19,6 +19,13 @@ REQUEST_OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 EVENT_BYTES_MAX = 1024 * 1024
 # Requests in flight; further ones get 503 with Retry-After.
 REQUESTS_IN_FLIGHT_MAX = 1024
+# An app with a limit of events a second may bring what it did not for so long at once; beyond, its requests get 429.
+RATE_BURST_S = 5.0
+RATE_EVENTS_PER_S_MAX = 100_000_000
+# Who is told to come again is told so up to this much later.
+RETRY_AFTER_JITTER_S = 2.0
+# Origins that an app may name.
+ORIGINS_MAX = 100
 # `event_id`, `device_id`, `user_id` and the like: a longer one makes the event a dead letter, reason `id_too_long`.
 ID_BYTES_MAX = 512
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import UNSET
 
 from headwater.core.event import CONTEXT, EVENT_BASE, TIERS
-from headwater.core.limits import SCHEMA_DEPTH_MAX
+from headwater.core.limits import ORIGINS_MAX, RATE_EVENTS_PER_S_MAX, SCHEMA_DEPTH_MAX
 from headwater.core.types import DataType, ListOf, StructOf
 from headwater.registry.plan_dataset import PlannedDataset, read_dataset
-from headwater.registry.snapshot import App, EventType, Field, write_key_hash
+from headwater.registry.snapshot import App, EventType, Field, Reporting, write_key_hash
 from headwater.registry.toml_file import Table, TomlFile, kind_of
 from headwater.rules import type_of_text
 from headwater.rules.findings import Finding, did_you_mean
@@ -72,6 +75,7 @@ class Plan:
         mode = table.text("mode", "observe", valid=MODES)
         description = table.text("description", "", lines=True)
         keys = table.get("write_keys", [])
+        reporting = self._reporting(table)
         table.done()
         if not isinstance(keys, list):
             table.say("write_keys", "wrong_value", f"write_keys is a list of texts; got {kind_of(keys)}")
@@ -80,7 +84,17 @@ class Plan:
         if self._is_new(table, name, ("app", name)):
             self._app_tables[name] = table
             self._owners[name] = owner
-            self.apps.append(App(name, owner, mode, hashes, description))
+            # Unset where nothing is said, as in snapshots of before.
+            self.apps.append(App(name, owner, mode, hashes, description, reporting if reporting != Reporting() else UNSET))
+
+    def _reporting(self, table: Table) -> Reporting:
+        events_per_s = table.integer("events_per_s", 0, 0, RATE_EVENTS_PER_S_MAX)
+        origins = table.get("origins", [])
+        if not isinstance(origins, list) or len(origins) > ORIGINS_MAX or not all(map(_is_origin, origins)):
+            text = f"origins is a list of at most {ORIGINS_MAX} texts such as 'https://shop.example' (scheme, host, maybe a port)"
+            table.say("origins", "wrong_value", text)
+            origins = []
+        return Reporting(events_per_s, tuple(origins))
 
     def _write_key(self, table: Table, app: str, key: Any) -> str | None:
         good = isinstance(key, str) and WRITE_KEY_CHARS_MIN <= len(key) <= WRITE_KEY_CHARS_MAX and key.isascii()
@@ -222,3 +236,14 @@ def _spellings(path: tuple[str, ...], kind: DataType) -> Iterator[tuple[tuple[st
     if isinstance(kind, StructOf):
         for name, inner in kind.fields:
             yield from _spellings((*path, name), inner)
+
+
+def _is_origin(value: Any) -> bool:
+    """Whether it is written as browsers write the header `Origin`."""
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and value == f"{parts.scheme}://{parts.netloc}".lower()
+    except ValueError:
+        return False

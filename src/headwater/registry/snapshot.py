@@ -21,6 +21,13 @@ from headwater.rules import PhysicalRule
 FORMAT = 1
 
 
+class Reporting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an app may report: ``events_per_s`` to one collector (0: as many as it likes), ``origins`` of pages (none: of any)."""
+
+    events_per_s: int = 0
+    origins: tuple[str, ...] = ()
+
+
 class App(msgspec.Struct, frozen=True):
     """An app that may report events. ``mode`` is observe (unregistered events pass, flagged) or enforce (they are dead letters).
 
@@ -32,6 +39,7 @@ class App(msgspec.Struct, frozen=True):
     mode: str
     write_keys: tuple[str, ...]
     description: str = ""
+    reporting: Reporting | msgspec.UnsetType = msgspec.UNSET
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -3,11 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from headwater.core.event import CONTEXT
 from headwater.core.types import BIGINT, DOUBLE, SCALARS, VARCHAR, DataType, ListOf, Scalar, StructOf
 from headwater.registry.plan import Plan
-from headwater.registry.snapshot import write_key_hash
+from headwater.registry.snapshot import Reporting, write_key_hash
 from headwater.rules import Finding, type_of_text
 
 APP = '[[app]]\nname = "shop"\nowner = "ann"\nwrite_keys = ["wk_12345678"]\n'
@@ -26,6 +27,13 @@ def fields(text: str) -> dict[str, tuple[DataType, bool]]:
     plan, findings = read(APP + EVENT + text)
     assert not findings, "\n".join(map(str, findings))
     return {".".join(field.path): (field.type, field.required) for field in plan.event_types[0].fields}
+
+
+def test_how_an_app_may_report() -> None:
+    plan = Plan()
+    plan.read("plan/a.toml", APP + "events_per_s = 500\norigins = ['https://shop.example', 'http://127.0.0.1:8000']\n")
+    assert not plan.finish()
+    assert plan.apps[0].reporting == Reporting(500, ("https://shop.example", "http://127.0.0.1:8000"))
 
 
 def test_a_plan_is_read() -> None:
@@ -51,6 +59,7 @@ description = "Paid."
     assert findings == ()
     (app,), (kind,) = plan.apps, plan.event_types
     assert (app.name, app.owner, app.mode, app.description) == ("shop", "ann", "enforce", "The shop.")
+    assert app.reporting is UNSET
     assert app.write_keys == (write_key_hash("wk_12345678"), write_key_hash("wk_87654321"))
     assert (kind.app, kind.name, kind.owner, kind.version, kind.tier, kind.description) == (
         "shop", "Order Paid", "bob", 3, "P0", "Paid.",
@@ -135,6 +144,10 @@ def test_event_types_give_rules_their_outer_fields() -> None:
             "a write key is a text of 8 to 200 visible ASCII characters, without a space or colon",
         ),
         (APP.replace('["wk_12345678"]', '"wk_12345678"'), 4, "write_keys is a list of texts; got a text"),
+        (APP + "events_per_s = -1", 5, "app 'shop': events_per_s is a whole number from 0 to 100000000; got -1"),
+        (APP + "origins = ['shop.example']", 5, "origins is a list of at most 100 texts such as 'https://shop.example'"),
+        (APP + "origins = ['https://shop.example/']", 5, "origins is a list of at most 100 texts such as 'https://shop.example'"),
+        (APP + "origins = 'https://shop.example'", 5, "origins is a list of at most 100 texts such as 'https://shop.example'"),
         (APP.replace('"ann"', '" "'), 3, "owner is a text with visible characters only, and not empty; got ' '"),
         (APP + EVENT.replace("shop", "shp"), 6, "event type 'order': there is no app 'shp'; did you mean `shop`?"),
         (EVENT, 2, "there is no app 'shop'; none is registered"),
