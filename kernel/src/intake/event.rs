@@ -287,7 +287,7 @@ impl<'a> Builder<'a> {
                 None => self.copier.copy(self.body, span, out),
             }
         }
-        let properties = variant.properties.as_ref().and_then(|path| self.whole(item, path));
+        let properties = variant.properties.iter().find_map(|path| self.whole(item, path));
         let mut into_properties = self.added(item, &variant.into_properties, properties);
         let context = self.whole(item, &self.mapping.context);
         let mut into_context = self.added(item, &self.mapping.into_context, None);

@@ -66,8 +66,8 @@ pub struct Mapping {
 /// What one kind of item is mapped to.
 pub struct Variant {
     pub event: EventName,
-    /// What becomes `properties`.
-    pub properties: Option<Path>,
+    /// Candidates for what becomes `properties`, the first that is there wins.
+    pub properties: Vec<Path>,
     /// Values that go into `properties` under a name, where that is not there.
     pub into_properties: Vec<(Path, Vec<u8>)>,
 }
@@ -141,7 +141,11 @@ impl Variant {
             Value::Null => EventName::Constant(text(stored, "event")?.to_string()),
             from => EventName::From(path_of(from)?, part),
         };
-        let properties = if stored["properties"].is_null() { None } else { Some(path_of(&stored["properties"])?) };
+        let properties = match &stored["properties"] {
+            Value::Null => Vec::new(),
+            one if one[0].is_string() => vec![path_of(one)?],
+            several => several.as_array().into_iter().flatten().map(path_of).collect::<Result<_, _>>()?,
+        };
         Ok(Variant { event, properties, into_properties: pairs(stored, "into_properties")? })
     }
 }

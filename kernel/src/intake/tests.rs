@@ -254,6 +254,20 @@ fn what_grew_out_of_query_strings_is_unpacked_and_put_in_its_place() {
 }
 
 #[test]
+fn properties_are_the_first_candidate_that_is_there() {
+    let mapping =
+        r#"{"two":{"list":"x","fields":{},"variants":{"":{"event":"buy","properties":[["traits"],["context","traits"]]}}}}"#;
+    let intake = Intake::link(PLAN.as_bytes(), mapping.as_bytes(), LIMITS).unwrap();
+    for (body, expected) in [
+        (r#"{"traits":{"a":1},"context":{"traits":{"a":2}}}"#, r#""context":{"traits":{"a":2}},"properties":{"a":1}"#),
+        (r#"{"traits":null,"context":{"traits":{"a":2}}}"#, r#""context":{"traits":{"a":2}},"properties":{"a":2}"#),
+    ] {
+        let output = intake.run(body.as_bytes(), &request("two", "one")).unwrap();
+        assert!(payloads(&output.records)[0].contains(expected), "{:?}", payloads(&output.records));
+    }
+}
+
+#[test]
 fn auto_takes_a_list_an_envelope_or_one() {
     for (body, ids) in [
         (r#"{"events":[{"e":"se","eid":"1"},{"e":"se","eid":"2"}]}"#, &["1", "2"][..]),
