@@ -7,11 +7,16 @@ import os
 import subprocess
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from playwright.sync_api import Page, sync_playwright
 
 from headwater.collect import Collector, HttpConnection
 from headwater.core.clock import monotonic_s
@@ -26,6 +31,19 @@ BUILT = Path(__file__).parents[2] / "build" / "clients"
 PROGRAMS = Path(__file__).parent / "programs"
 DRAFT = Draft(project="test", source="app_events", apps=(App("shop", "team", "observe", (write_key_hash(KEY),)),), event_types=())
 CLIENT_S_MAX = 120.0
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# SDKs tell bots, headless browsers among them, and report nothing then.
+USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
 
 class Served:
@@ -89,6 +107,72 @@ def node(program: str, served: Served, **given: str) -> None:
     _run(["node", str(PROGRAMS / program)], served, {"NODE_PATH": str(BUILT / "node_modules"), **given})
 
 
+def browser(program: str, served: Served, *scripts: str, events: int = EVENTS, **given: str) -> None:
+    """Runs a program of tests/clients/programs in Chromium, on a page of another site than the collector's.
+
+    ``scripts``: the SDK's files below build/clients/node_modules, which the page loads. The program is an async function of
+    {URL, KEY, COUNT, …given}; once it is done, the page is left, and Chromium stays until so many ``events`` arrived. Fails where
+    the program throws, or takes longer than CLIENT_S_MAX.
+    """
+    need_chromium()
+    text = (PROGRAMS / program).read_text()
+    values = {"URL": served.url, "KEY": KEY, "COUNT": str(EVENTS), **given}
+    limited = (
+        "async given => await Promise.race([(\n%s\n)(given),"
+        " new Promise((_, fail) => setTimeout(() => fail(new Error('it takes too long')), %d))])"
+    )
+    said: list[str] = []
+    with _page(said) as (page, site):
+        page.goto(f"{site}/")
+        for script in scripts:
+            page.add_script_tag(url=f"{site}/{script}")
+        try:
+            page.evaluate(limited % (text, CLIENT_S_MAX * 1000), values)
+        except Exception as error:
+            raise AssertionError(f"{program}: {error}\n" + "\n".join(said[-20:])) from None
+        page.goto("about:blank")
+        until(lambda: len(served.events()) >= events, 30)
+    assert not any(line.startswith("pageerror") for line in said), said
+
+
+@contextmanager
+def _page(said: list[str]) -> Iterator[tuple[Page, str]]:
+    """A page, and the site that serves it."""
+    handler = partial(_Files, directory=str(BUILT / "node_modules"))
+    site = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=site.serve_forever, daemon=True)
+    thread.start()
+    try:
+        with sync_playwright() as playwright:
+            chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=list(FLAGS))
+            page = chromium.new_context(user_agent=USER_AGENT).new_page()
+            page.on("console", lambda line: said.append(f"{line.type}: {line.text}"))
+            page.on("pageerror", lambda error: said.append(f"pageerror: {error}"))
+            yield page, f"http://localhost:{site.server_address[1]}"
+            chromium.close()
+    finally:
+        site.shutdown()
+        thread.join(20)
+        site.server_close()
+
+
+class _Files(SimpleHTTPRequestHandler):
+    """The page at /, and SDKs."""
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0] != "/":
+            return super().do_GET()
+        page = b"<!doctype html><title>Shop</title><body><h1>Shop</h1></body>"
+        self.send_response(200)
+        self.send_header("content-type", "text/html; charset=utf-8")
+        self.send_header("content-length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
 def _run(command: list[str], served: Served, given: dict[str, str]) -> None:
     environment = {**os.environ, "URL": served.url, "KEY": KEY, "COUNT": str(EVENTS), **given}
     environment = {name: text for name, text in environment.items() if not name.lower().endswith("_proxy")}
@@ -102,3 +186,11 @@ def need_clients() -> None:
         if os.environ.get("CI"):
             pytest.fail("the SDKs are not there; `make clients` fetches them", pytrace=False)
         pytest.skip("the SDKs are not there; `make clients` fetches them")
+
+
+def need_chromium() -> None:
+    """Skips where there is no Chromium; fails on CI."""
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{CHROMIUM} is missing: apt-get install chromium", pytrace=False)
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
