@@ -87,6 +87,7 @@ class Served:
         assert len(events) == count
         twice = [found for found, times in Counter(event["event_id"] for event in events).items() if times > 1]
         assert not twice, f"events that are there twice: {twice[:3]}"
+        assert KEY not in json.dumps(events), "the write key is in an event"
         return events
 
 

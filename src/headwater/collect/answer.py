@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+_GIF = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002014c003b")
+
 
 class Answer(msgspec.Struct, frozen=True):
     """An HTTP answer; ``content_type`` is what ``body`` is."""
@@ -58,3 +60,8 @@ def answer_problem(problem: Problem, body: dict[str, Any]) -> Answer:
     if problem.close:
         headers.append((b"connection", b"close"))
     return Answer(problem.status, msgspec.json.encode(body), tuple(headers))
+
+
+def gif(status: int = 200) -> Answer:
+    """An image of one transparent pixel, which nobody may keep: each time it is asked for is an event."""
+    return Answer(status, _GIF, ((b"cache-control", b"no-store"),), b"image/gif")

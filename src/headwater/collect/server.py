@@ -160,7 +160,7 @@ class Collector:
             hint = f"valid are {', '.join(routes.paths())}"
             return refuse(Problem(404, "not_found", f"there is nothing at {path[:100]}", hint))
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        incoming = Incoming(method, path, query, dict(scope["headers"]), route.names)
+        incoming = Incoming(method, path, query, dict(scope["headers"]), route.names, scheme=scope.get("scheme", "http"))
         answer = await self._route(scope, receive, linked, route, incoming)
         return msgspec.structs.replace(answer, headers=(*cors.headers(route.protocol, incoming), *answer.headers))
 
@@ -306,7 +306,7 @@ class Collector:
             seed=bytes.fromhex(new_id()),
             ip=request.ip,
             user_agent=incoming.header(b"user-agent")[:1024],
-            client_side=b"origin" in incoming.headers,
+            client_side=unwrapped.direct or b"origin" in incoming.headers,
             write_key=request.key,
         )
 

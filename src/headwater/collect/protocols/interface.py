@@ -30,6 +30,7 @@ class Incoming(msgspec.Struct):
     """A request as protocols see it: names of ``headers`` are small, of a repeated header or query parameter the last counts.
 
     ``names`` are the steps of the path that the endpoint leaves open. ``body`` is what was sent, unpacked where it was gzip.
+    ``scheme`` is http or https, as the collector itself is spoken to.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Incoming(msgspec.Struct):
     headers: dict[bytes, bytes]
     names: dict[str, str] = {}
     body: bytes = b""
+    scheme: str = "http"
 
     def header(self, name: bytes) -> str:
         """The text of a header, "" where there is none."""
@@ -47,7 +49,8 @@ class Incoming(msgspec.Struct):
 class Unwrapped(msgspec.Struct, frozen=True):
     """What a body holds once its wrapping is off: JSON for the kernel. ``key``: the write key, where the wrapping had it.
 
-    ``protocol``: whose mapping and answer count, where two share a path; "" for the endpoint's own.
+    ``protocol``: whose mapping and answer count, where two share a path; "" for the endpoint's own. ``direct``: it comes from the
+    user's own device, as a pixel does, so that address and user agent are the user's.
     """
 
     content: bytes
@@ -55,6 +58,7 @@ class Unwrapped(msgspec.Struct, frozen=True):
     variant: str = ""
     key: str | None = None
     protocol: str = ""
+    direct: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -71,7 +75,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     A path is a tuple of keys from the item down; one that begins with "^" leads into the envelope. ``list``: the envelope's key
     for the items. ``fields``: candidate paths of canonical fields; the first that is there, not null and not "", wins.
     ``discriminator``: the key that names an item's variant. ``variants``: per variant `event` (a constant) or `event_from` (a
-    path) and, of its text, `event_part` (separator, number); `properties` (a path); `into_properties` (pairs of path and name).
+    path) and, of its text, `event_part` (separator, number); `properties` (a path, or several, the first that is there wins);
+    `into_properties` (pairs of path and name).
     ``unpack``: keys whose text is JSON, or base64 of JSON, and stands for what it holds. ``any_unit``: numbers as times are s,
     ms, µs or ns by how large they are. ``context``: what becomes the context; ``into_context``: values that go there too.
     ``rename``, ``property_rename``: new names of keys of the context and of the properties; None leaves one out. ``lift``:
