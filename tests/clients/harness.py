@@ -47,19 +47,24 @@ USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Ge
 
 
 class Served:
-    """A collector over HTTP, with a log in a folder."""
+    """A collector over HTTP, with a log in a folder. ``paths``: how often each was asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.log = open_log({"local": FolderStorage(folder)})
         snapshot = numbered(DRAFT, 1, 0)
         self.collector = Collector(self.log, lambda: snapshot)
-        config = uvicorn.Config(self.collector.app, host="127.0.0.1", port=0, log_level="warning", http=HttpConnection)
+        self.paths: Counter[str] = Counter()
+        config = uvicorn.Config(self._app, host="127.0.0.1", port=0, log_level="warning", http=HttpConnection)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         until(lambda: self._server.started, 20)
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        self.paths[scope.get("path", "")] += 1
+        await self.collector(scope, receive, send)
 
     def stop(self) -> None:
         """Answers what is under way, and ends."""

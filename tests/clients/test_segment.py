@@ -45,6 +45,7 @@ def test_browser(served: Served, strategy: str) -> None:
     browser("segment_browser.js", served, "@segment/analytics-next/dist/umd/index.js", STRATEGY=strategy)
     events = served.arrived(EVENTS)
     _check(events, users=1)
+    assert served.paths["/v1/t" if strategy == "standard" else "/v1/b"]
     assert {event["context"]["library"]["name"] for event in events} == {"analytics.js"}
     assert len({event["device_id"] for event in events}) == 1
     assert {event["context"]["page"]["title"] for event in events} == {"Shop"}

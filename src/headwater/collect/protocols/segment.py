@@ -17,10 +17,10 @@ from headwater.collect.body import BodyError
 from headwater.collect.protocols.interface import Endpoint, Incoming, Mapping, Protocol, Reply, Unwrapped
 from headwater.kernel import IntakeResult, body_text
 
-CALLS = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias"}
-PAGE: dict[str, Any] = {"properties": ("properties",), "into_properties": ((("name",), "name"), (("category",), "category"))}
-GROUP: dict[str, Any] = {"properties": ("traits",), "into_properties": ((("groupId",), "group_id"),)}
-ALIAS: dict[str, Any] = {"properties": ("properties",), "into_properties": ((("previousId",), "previous_id"),)}
+_CALLS = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias"}
+_PAGE: dict[str, Any] = {"properties": ("properties",), "into_properties": ((("name",), "name"), (("category",), "category"))}
+_GROUP: dict[str, Any] = {"properties": ("traits",), "into_properties": ((("groupId",), "group_id"),)}
+_ALIAS: dict[str, Any] = {"properties": ("properties",), "into_properties": ((("previousId",), "previous_id"),)}
 
 _SETTINGS_AGE_S = 300
 # Deeper names stay whole from there on.
@@ -126,9 +126,9 @@ SEGMENT = Protocol(
     name="segment",
     endpoints=(
         *(Endpoint(f"/v1/{name}", "envelope") for name in ("batch", "b", "import")),
-        *(Endpoint(f"/v1/{call}", "one", call) for call in CALLS.values()),
-        *(Endpoint(f"/v1/{letter}", "one", call) for letter, call in CALLS.items()),
-        *(Endpoint(f"/v1/pixel/{call}", "one", call, ("GET",)) for call in CALLS.values()),
+        *(Endpoint(f"/v1/{call}", "one", call) for call in _CALLS.values()),
+        *(Endpoint(f"/v1/{letter}", "one", call) for letter, call in _CALLS.items()),
+        *(Endpoint(f"/v1/pixel/{call}", "one", call, ("GET",)) for call in _CALLS.values()),
     ),
     mapping=Mapping(
         list="batch",
@@ -145,10 +145,10 @@ SEGMENT = Protocol(
         variants={
             "track": {"event_from": ("event",), "properties": ("properties",)},
             "identify": {"event": "identify", "properties": ("traits",)},
-            "group": {"event": "group", **GROUP},
-            "alias": {"event": "alias", **ALIAS},
-            "page": {"event": "page", **PAGE},
-            "screen": {"event": "screen", **PAGE},
+            "group": {"event": "group", **_GROUP},
+            "alias": {"event": "alias", **_ALIAS},
+            "page": {"event": "page", **_PAGE},
+            "screen": {"event": "screen", **_PAGE},
         },
         rename={
             "userAgent": "user_agent",
