@@ -50,3 +50,9 @@ def test_browser(served: Served, strategy: str) -> None:
     assert len({event["device_id"] for event in events}) == 1
     assert {event["context"]["page"]["title"] for event in events} == {"Shop"}
     assert {event["context"]["ip"] for event in events} == {"127.0.0.1"}
+
+
+def test_a_wrong_key_is_not_tried_again(served: Served) -> None:
+    with pytest.raises(AssertionError, match="401|no app has this write key"):
+        python("segment_python.py", served, GZIP="1", KEY="wrong", COUNT="6")
+    assert served.paths["/v1/batch"] == served.collector.figures()["dropped"]["wrong_key"] <= 6

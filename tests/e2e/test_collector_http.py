@@ -372,7 +372,7 @@ def test_other_paths_and_methods(served):
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
     preflight = requests.options(served.url + "/v1/batch", headers={"Origin": "https://shop.example"}, timeout=10)
     assert preflight.status_code == 204
-    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    assert preflight.headers["Access-Control-Allow-Origin"] == "https://shop.example"
     assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
 
 

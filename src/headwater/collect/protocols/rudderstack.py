@@ -1,5 +1,4 @@
 """RudderStack's data plane: Segment's calls, as RudderStack's SDKs send them, its beacon and its pixels.
-https://www.rudderstack.com/docs/api/http-api/
 
 Most of it comes to Segment's paths, where segment.py tells whose it is. docs/protocols/rudderstack.md has the mapping in words.
 """
