@@ -117,8 +117,8 @@ def browser(program: str, served: Served, *scripts: str, events: int = EVENTS, *
     """Runs a program of tests/clients/programs in Chromium, on a page of another site than the collector's.
 
     ``scripts``: the SDK's files below build/clients/node_modules, which the page loads. The program is an async function of
-    {URL, KEY, COUNT, …given}; `await arrived()` tells it how many events are there. Once it is done and so many ``events`` arrived,
-    the page is left. Fails where the program throws, or takes longer than CLIENT_S_MAX.
+    {URL, KEY, COUNT, …given}; `await arrived()` tells it how many events are there. Once it is done and so many ``events``
+    arrived, the page is left. Fails where the program throws, or takes longer than CLIENT_S_MAX.
     """
     need_chromium()
     text = (PROGRAMS / program).read_text()

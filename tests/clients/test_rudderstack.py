@@ -55,6 +55,6 @@ def test_browser(served: Served, way: str) -> None:
 
 
 def test_a_wrong_key_is_not_tried_again(served: Served) -> None:
-    with pytest.raises(AssertionError, match="401|no app has this write key"):
+    with pytest.raises(AssertionError, match=r"401|no app has this write key"):
         python("rudder_python.py", served, "rudder", GZIP="1", KEY="wrong", COUNT="6")
     assert served.paths["/v1/batch"] == served.collector.figures()["dropped"]["wrong_key"] <= 6

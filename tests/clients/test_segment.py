@@ -53,6 +53,6 @@ def test_browser(served: Served, strategy: str) -> None:
 
 
 def test_a_wrong_key_is_not_tried_again(served: Served) -> None:
-    with pytest.raises(AssertionError, match="401|no app has this write key"):
+    with pytest.raises(AssertionError, match=r"401|no app has this write key"):
         python("segment_python.py", served, GZIP="1", KEY="wrong", COUNT="6")
     assert served.paths["/v1/batch"] == served.collector.figures()["dropped"]["wrong_key"] <= 6
