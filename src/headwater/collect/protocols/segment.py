@@ -35,11 +35,11 @@ def accept(_: IntakeResult, incoming: Incoming) -> Answer:
 def refuse(problem: Problem, incoming: Incoming) -> Answer:
     """`code` and `message` stand at the top: RudderStack's Python SDK takes an error without them for one worth a retry.
 
-    A page cannot read what became of its pixel, so that it is an image whatever happened. Its status still is no 200 where events
-    could not be stored.
+    A page cannot read what became of its pixel, so that it is an image whatever happened. Its status still is no 200 where
+    an event was not taken that could have been.
     """
     if _is_pixel(incoming):
-        return gif(problem.status if problem.status >= 500 else 200)
+        return gif(problem.status if problem.status == 429 or problem.status >= 500 else 200)
     said = problem.to_json()
     return answer_problem(problem, {"success": False, "code": problem.code, "message": problem.message, "error": said})
 
