@@ -26,6 +26,7 @@ EXPANDS = Problem(
 )
 
 
+GZIP_MAGIC = b"\x1f\x8b"
 _IsalError = cast(type[Exception], isal_zlib.error)
 # A gzip file may be several, one after the other; a body that is very many is an attack.
 _GZIP_MEMBERS_MAX = 64

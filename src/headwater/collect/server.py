@@ -36,7 +36,6 @@ Scope = dict[str, Any]
 
 DEAD_LETTERS = "dead_letters"
 BY_NAME = {protocol.name: protocol for protocol in PROTOCOLS}
-GZIP_MAGIC = b"\x1f\x8b"
 _RETRY_AFTER_S = 1
 _NOT_TAKEN = "nothing was taken; send it again"
 _INTAKE_THREADS = 4
@@ -236,7 +235,7 @@ class Collector:
             self._figures.drop("empty_body")
             raise ProblemError(Problem(400, "empty_body", "the request has no body", "send at least one event"))
         # Some clients do not say that a body is gzip; nothing that is not begins like it.
-        packed = encoding.endswith(b"gzip") or body[:2] == GZIP_MAGIC
+        packed = encoding.endswith(b"gzip") or body[:2] == bodies.GZIP_MAGIC
         async with self._slots:
             received_time = now_ms()
             if packed or len(body) > _INLINE_BYTES_MAX:
@@ -304,7 +303,7 @@ class Collector:
             app=request.app,
             received_time=received_time,
             seed=bytes.fromhex(new_id()),
-            ip=request.ip,
+            ip=request.ip if unwrapped.address else "",
             user_agent=incoming.header(b"user-agent")[:1024],
             client_side=unwrapped.direct or b"origin" in incoming.headers,
             write_key=request.key,

@@ -15,6 +15,8 @@ REQUEST_READ_S_MAX = 30.0
 # Items of one request, and what they may grow to as records; more gets 413, and nothing of the request is kept.
 REQUEST_EVENTS_MAX = 50_000
 REQUEST_OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+# Fields of a form that holds events; a body with more is a dead letter as a whole, reason `form_fields`.
+FORM_FIELDS_MAX = 64
 # An event larger than this is a counted drop, reason `oversize`.
 EVENT_BYTES_MAX = 1024 * 1024
 # Requests in flight; further ones get 503 with Retry-After.

@@ -46,7 +46,11 @@ def test_case(run, protocol, case):
     if "key" in case:
         in_body = body_text(unwrapped.content, protocol.key_paths, protocol.mapping.list)
         assert (in_body if unwrapped.key is None else unwrapped.key) == case["key"]
-    options = {"ip": "192.0.2.7", "user_agent": "Browser/1", "client_side": case.get("browser", unwrapped.direct)}
+    options = {
+        "ip": "192.0.2.7" if unwrapped.address else "",
+        "user_agent": "Browser/1",
+        "client_side": case.get("browser", unwrapped.direct),
+    }
     done = run(unwrapped.content, protocol.name, unwrapped.shape, unwrapped.variant, received_time=1_760_000_000_000, **options)
     expected = [json.loads(text) for text in case.get("events", [])]
     for event in expected:

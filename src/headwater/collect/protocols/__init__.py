@@ -5,7 +5,9 @@ A new one is a file here, a line in `PROTOCOLS`, and a file of cases in tests/ca
 
 from headwater.collect.protocols.headwater import HEADWATER
 from headwater.collect.protocols.interface import Protocol
+from headwater.collect.protocols.mixpanel import MIXPANEL
+from headwater.collect.protocols.posthog import POSTHOG
 from headwater.collect.protocols.rudderstack import RUDDERSTACK
 from headwater.collect.protocols.segment import SEGMENT
 
-PROTOCOLS: tuple[Protocol, ...] = (HEADWATER, SEGMENT, RUDDERSTACK)
+PROTOCOLS: tuple[Protocol, ...] = (HEADWATER, SEGMENT, RUDDERSTACK, POSTHOG, MIXPANEL)

@@ -50,7 +50,8 @@ class Unwrapped(msgspec.Struct, frozen=True):
     """What a body holds once its wrapping is off: JSON for the kernel. ``key``: the write key, where the wrapping had it.
 
     ``protocol``: whose mapping and answer count, where two share a path; "" for the endpoint's own. ``direct``: it comes from the
-    user's own device, as a pixel does, so that address and user agent are the user's.
+    user's own device, as a pixel does, so that address and user agent are the user's. ``address``: whether the client lets its
+    address be kept.
     """
 
     content: bytes
@@ -59,6 +60,7 @@ class Unwrapped(msgspec.Struct, frozen=True):
     key: str | None = None
     protocol: str = ""
     direct: bool = False
+    address: bool = True
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -105,8 +107,8 @@ def _as_it_is(incoming: Incoming, endpoint: Endpoint) -> Unwrapped:
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True):
-    """A protocol. ``bearer``: whether `Authorization: Bearer` carries the write key; ``key_paths``: where a body may, below the
-    envelope or else its first item.
+    """A protocol. ``bearer``, ``basic``: whether these kinds of `Authorization` carry the write key; ``key_paths``: where a body
+    may, below the envelope or else its first item.
 
     ``unwrap`` takes the wrapping off a body, be it a form, base64 or a query string; it raises `BodyError` where it cannot, and
     handles no event by itself. ``accept`` makes the answer of a body whose events are durable; ``refuse`` that of a request which
@@ -119,6 +121,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     mapping: Mapping
     key_paths: tuple[Path, ...] = ()
     bearer: bool = False
+    basic: bool = True
     unwrap: Callable[[Incoming, Endpoint], Unwrapped] = _as_it_is
     accept: Callable[[IntakeResult, Incoming], Answer]
     refuse: Callable[[Problem, Incoming], Answer]
