@@ -26,4 +26,5 @@ async ({ URL, KEY, COUNT, PLAIN }) => {
   posthog.group('company', 'company1', { name: 'Initech' })
   await until(() => reported() > before)
   posthog.capture('Left', { number: -1 })
+  window.dispatchEvent(new Event('pagehide'))
 }

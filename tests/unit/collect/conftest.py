@@ -1,11 +1,14 @@
+import asyncio
 import json
 
 import pytest
 
+from headwater.collect import Collector
 from headwater.collect.plan import link
 from headwater.core.record import decode_all
 from headwater.core.types import BIGINT, VARCHAR, ListOf, StructOf
 from headwater.registry.snapshot import App, Draft, EventType, Field, numbered, write_key_hash
+from headwater.testing.memory_log import MemoryLog
 
 KEY = "wk_0123456789abcdef01234567"
 FIELDS = (
@@ -52,3 +55,35 @@ def run(linked):
         return Run(result)
 
     return run
+
+
+@pytest.fixture
+def ask():
+    snapshot = numbered(DRAFT, 7, 0)
+    collector = Collector(MemoryLog(), lambda: snapshot)
+
+    def ask(method, path, body=b"", scheme="http", **headers):
+        path, _, query = path.partition("?")
+        given = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query.encode(),
+            "headers": given,
+            "scheme": scheme,
+        }
+        said = []
+
+        async def receive():
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(event):
+            said.append(event)
+
+        asyncio.run(collector({**scope, "client": ("192.0.2.7", 1)}, receive, send))
+        return said[0]["status"], dict(said[0]["headers"]), said[1]["body"]
+
+    ask.collector = collector
+    yield ask
+    collector.close()

@@ -1,50 +1,14 @@
 """What Segment's and RudderStack's clients are told beside the answers to events."""
 
-import asyncio
 import base64
 import json
 
 import pytest
 
-from headwater.collect import Collector
 from headwater.core.errors import LogError
-from headwater.registry.snapshot import numbered
-from headwater.testing.memory_log import MemoryLog
-from tests.unit.collect.conftest import DRAFT, KEY
+from tests.unit.collect.conftest import KEY
 
 BASIC = b"Basic " + base64.b64encode(f"{KEY}:".encode())
-
-
-@pytest.fixture
-def ask():
-    snapshot = numbered(DRAFT, 7, 0)
-    collector = Collector(MemoryLog(), lambda: snapshot)
-
-    def ask(method, path, body=b"", scheme="http", **headers):
-        path, _, query = path.partition("?")
-        given = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "query_string": query.encode(),
-            "headers": given,
-            "scheme": scheme,
-        }
-        said = []
-
-        async def receive():
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(event):
-            said.append(event)
-
-        asyncio.run(collector({**scope, "client": ("192.0.2.7", 1)}, receive, send))
-        return said[0]["status"], dict(said[0]["headers"]), said[1]["body"]
-
-    ask.collector = collector
-    yield ask
-    collector.close()
 
 
 @pytest.mark.parametrize(

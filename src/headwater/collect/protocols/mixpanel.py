@@ -29,7 +29,7 @@ def _unwrap(incoming: Incoming, endpoint: Endpoint) -> Unwrapped:
     if endpoint.path in ("/track", "/engage") and posthog.is_posthog(content, incoming):
         return posthog.unwrapped(content, incoming, {"track": "event"}.get(endpoint.variant, endpoint.variant))
     key = body_text(content, _KEY_PATHS, _LIST) or basic_user(incoming.headers)
-    if sent := ms_in(query.get("_", "")):
+    if (sent := ms_in(query.get("_", ""))) and content[:1] in (b"{", b"["):
         content = b'{"sent_at":%b,"events":%b}' % (sent, content if content[:1] == b"[" else b"[%b]" % content)
     # With `ip=1` a client says that the request comes from the user; of an image nothing else would.
     direct = query.get("ip") == "1" or "img" in query

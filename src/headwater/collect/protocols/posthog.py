@@ -61,6 +61,9 @@ def _accept(_: IntakeResult, incoming: Incoming) -> Answer:
 
 def _refuse(problem: Problem, _: Incoming) -> Answer:
     detail = f"{problem.message}: {problem.detail}" if problem.detail else problem.message
+    if problem.status == 429:
+        # posthog-js gives up at 429, and comes again after this one; the other SDKs come again after both.
+        problem = msgspec.structs.replace(problem, status=503)
     return answer_problem(problem, {"type": "validation_error", "code": problem.code, "detail": detail, "attr": None})
 
 

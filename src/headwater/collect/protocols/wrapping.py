@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from urllib.parse import unquote_to_bytes
 
 from headwater.collect.body import GZIP_MAGIC, BodyError, unpack
@@ -14,7 +15,7 @@ _JSON = (b"{", b"[")
 # Base64 of gzip of JSON is the deepest that clients are known to send; old ones wrap base64 twice.
 _LAYERS_MAX = 3
 # From the year 2001 to 2286.
-_MS_DIGITS = 13
+_MS = re.compile(r"[1-9][0-9]{12}")
 _ONE_ALPHABET = bytes.maketrans(b"-_ ", b"+/+")
 
 
@@ -52,7 +53,7 @@ def json_of(body: bytes) -> bytes:
 
 def ms_in(text: str) -> bytes | None:
     """A time in ms since 1970 as clients put it into a query string, to be written into JSON; None where it is none."""
-    return text.encode() if text.isascii() and text.isdigit() and len(text) == _MS_DIGITS else None
+    return text.encode() if _MS.fullmatch(text) else None
 
 
 def payload(incoming: Incoming) -> bytes:
