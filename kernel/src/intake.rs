@@ -6,6 +6,7 @@ pub mod counters;
 mod dead;
 mod event;
 pub mod mapping;
+pub mod otlp;
 pub mod reading;
 pub mod split;
 mod unpack;

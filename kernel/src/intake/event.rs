@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::intake::canonical::{self, Copier, Member, write_key};
 use crate::intake::mapping::{
-    DEVICE_ID, ENVELOPE, EVENT_ID, EVENT_TIME, EventName, FIELDS, Mapping, Path, RESERVED, Rename, Rest, SENT_TIME, USER_ID,
-    Variant,
+    BELOW, DEVICE_ID, ENVELOPE, EVENT_ID, EVENT_TIME, EventName, FIELDS, Mapping, Path, RESERVED, Rename, Rest, SENT_TIME,
+    USER_ID, Variant,
 };
 use crate::intake::reading;
 use crate::intake::{Dead, Limits, Request};
@@ -96,11 +96,13 @@ impl<'a> Builder<'a> {
 
     /// Appends the item at `span` as a record to `out`. Nothing is appended where it is refused.
     pub fn build(&mut self, span: Span, index: usize, out: &mut Vec<u8>) -> Result<Built, Refused> {
-        let members = canonical::members(self.body, span);
+        let mut members = canonical::members(self.body, span);
+        members.retain(|member| !self.is_write_key(member.value));
         let mut item = Item { used: vec![false; members.len()], members, flags: Vec::new() };
         let mapping = self.mapping;
         let variant = self.variant(&mut item)?;
         let event = self.event_name(&mut item, variant)?;
+        self.required(&item, &event)?;
         let kind = self.app.event_type(event.as_bytes());
         if !kind.registered {
             if self.app.enforce {
@@ -158,14 +160,35 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Whether a value is the request's write key, which no event keeps.
+    fn is_write_key(&self, span: Span) -> bool {
+        let key = self.request.write_key.as_bytes();
+        match span.kind {
+            Kind::Text if !key.is_empty() => &self.body[span.start + 1..span.end - 1] == key,
+            Kind::EscapedText if !key.is_empty() => reading::text(self.body, span).as_deref() == Some(key),
+            _ => false,
+        }
+    }
+
+    fn required(&self, item: &Item, event: &str) -> Result<(), Refused> {
+        for path in &self.mapping.required {
+            let Some(span) = self.look(item, path).filter(|span| !is_empty(span)) else {
+                let detail = format!("the event has no `{}`", shown(path));
+                return dead("field_missing", detail, Some(event));
+            };
+            if self.text(span).is_none() {
+                return dead("field_missing", format!("`{}` of the event is no text", shown(path)), Some(event));
+            }
+        }
+        Ok(())
+    }
+
     fn event_name(&self, item: &mut Item, variant: &Variant) -> Result<String, Refused> {
-        let (path, part) = match &variant.event {
-            EventName::Constant(name) => return Ok(name.clone()),
-            EventName::From(path, part) => (path, part),
-        };
-        let Some(span) = self.at(item, path) else {
-            let key = String::from_utf8_lossy(&path.join(&b'.')).into_owned();
-            return dead("event_missing", format!("the event has no `{key}`, which names its type"), None);
+        let EventName { from, part, constant } = &variant.event;
+        let Some(span) = self.source(item, from) else {
+            let first = || from.first().map(shown).unwrap_or_default();
+            let missing = || dead("event_missing", format!("the event has no `{}`, which names its type", first()), None);
+            return constant.clone().map_or_else(missing, Ok);
         };
         let text = if matches!(span.kind, Kind::Text | Kind::EscapedText) { self.text(span) } else { None };
         let text = match (text, part) {
@@ -197,13 +220,21 @@ impl<'a> Builder<'a> {
 
     /// The value at a path, none where it is null. A top-level one is used thereby.
     fn at(&self, item: &mut Item, path: &[Vec<u8>]) -> Option<Span> {
+        let found = self.look(item, path);
+        if let [only] = path
+            && let Some(index) = item.find(only)
+        {
+            item.used[index] = true;
+        }
+        found
+    }
+
+    fn look(&self, item: &Item, path: &[Vec<u8>]) -> Option<Span> {
         let (first, below) = path.split_first()?;
         let found = if first == ENVELOPE {
             let (key, below) = below.split_first()?;
             let (_, value) = self.envelope.iter().rev().find(|(name, _)| name == key)?;
             canonical::at_path(self.body, *value, below)
-        } else if below.is_empty() {
-            item.take(first)
         } else {
             let value = item.find(first).map(|index| item.members[index].value);
             value.and_then(|value| canonical::at_path(self.body, value, below))
@@ -212,19 +243,28 @@ impl<'a> Builder<'a> {
     }
 
     fn source(&self, item: &mut Item, paths: &[Path]) -> Option<Span> {
-        let empty = |span: &Span| span.kind == Kind::Text && span.end - span.start == 2;
-        paths.iter().find_map(|path| self.at(item, path).filter(|span| !empty(span)))
+        paths.iter().find_map(|path| self.at(item, path).filter(|span| !is_empty(span)))
     }
 
     fn head(&self, item: &mut Item, event: &str, sources: &[Vec<Path>]) -> Result<Head, Refused> {
         let mut head = Head::default();
+        let true_time = self.source(item, &self.mapping.true_time);
         for (index, paths) in sources.iter().enumerate() {
-            head.spans[index] = self.source(item, paths);
+            head.spans[index] = match true_time {
+                Some(span) if index == EVENT_TIME => Some(span),
+                _ => self.source(item, paths),
+            };
             let Some(span) = head.spans[index] else { continue };
             if index == EVENT_TIME || index == SENT_TIME {
                 continue;
             }
             head.texts[index] = self.text(span);
+            if index == EVENT_ID
+                && let Some(scope) = self.mapping.id_scope.as_ref().and_then(|path| self.look(item, path))
+                && let (Some(scope), Some(id)) = (self.text(scope), &mut head.texts[index])
+            {
+                *id = format!("{scope}#{id}");
+            }
             let bytes = head.texts[index].as_ref().map_or(0, String::len);
             if bytes > self.limits.id_bytes_max {
                 return dead("id_too_long", self.too_long(FIELDS[index], bytes), Some(event));
@@ -233,12 +273,12 @@ impl<'a> Builder<'a> {
                 item.flags.push("type:event_id".to_string());
             }
         }
-        self.times(item, &mut head);
+        self.times(item, &mut head, true_time.is_some());
         Ok(head)
     }
 
     /// The client's clock is put right by what it said when it sent: received − (sent − event).
-    fn times(&self, item: &mut Item, head: &mut Head) {
+    fn times(&self, item: &mut Item, head: &mut Head, is_true: bool) {
         let received = self.request.received_time;
         let mut read = |index: usize, span: Option<Span>| {
             let ms = span.and_then(|span| reading::time_ms(self.body, span, self.mapping.any_unit));
@@ -250,7 +290,7 @@ impl<'a> Builder<'a> {
         let original = read(EVENT_TIME, head.spans[EVENT_TIME]);
         head.sent_time = read(SENT_TIME, head.spans[SENT_TIME].or_else(|| self.envelope_sent()));
         let corrected = match (original, head.sent_time) {
-            (Some(original), Some(sent)) => Some(received - (sent - original)).filter(|ms| reading::in_range(*ms)),
+            (Some(original), Some(sent)) if !is_true => Some(received - (sent - original)).filter(|ms| reading::in_range(*ms)),
             _ => None,
         };
         head.event_time = corrected.or(original).unwrap_or(received);
@@ -374,12 +414,14 @@ impl<'a> Builder<'a> {
             let value = from.and_then(|(_, value, _)| canonical::at_path(self.body, *value, &path[1..]));
             lifted.extend(value.filter(|value| value.kind != Kind::Null).map(|value| (Cow::Borrowed(key.as_slice()), value)));
         }
+        let (below, into): (Vec<_>, Vec<_>) = into.iter().partition(|(key, _)| key.contains(&BELOW));
         for (key, value) in lifted.iter().chain(into) {
             if !members.iter().any(|(name, _, _)| name == key) {
                 members.push((Cow::Owned(key.to_vec()), *value, None));
             }
         }
         self.write_members(&members, out);
+        self.write_below(&below, &members, out);
         if fill {
             for (key, text) in [("ip", self.request.ip), ("user_agent", self.request.user_agent)] {
                 if !text.is_empty() && !members.iter().any(|(name, _, _)| name.as_ref() == key.as_bytes()) {
@@ -389,6 +431,25 @@ impl<'a> Builder<'a> {
             }
         }
         out.push(b'}');
+    }
+
+    /// Values that go into objects of the context which nobody sent.
+    fn write_below(&mut self, below: &[&(Cow<[u8]>, Span)], members: &[Renamed], out: &mut Vec<u8>) {
+        let outer = |key: &[u8]| key.iter().position(|byte| *byte == BELOW).unwrap_or(key.len());
+        for (index, (first, _)) in below.iter().enumerate() {
+            let name = &first[..outer(first)];
+            let is_here = |(key, _): &&&(Cow<[u8]>, Span)| &key[..outer(key)] == name;
+            if below[..index].iter().any(|entry| is_here(&entry)) || members.iter().any(|(key, _, _)| key.as_ref() == name) {
+                continue;
+            }
+            write_key(name, out);
+            out.push(b'{');
+            for (key, value) in below.iter().filter(is_here) {
+                write_key(&key[name.len() + 1..], out);
+                self.copier.copy(self.body, *value, out);
+            }
+            out.push(b'}');
+        }
     }
 
     /// `context.direct`: the request comes from the user's own device, says who sent it.
@@ -512,6 +573,14 @@ fn bound_flags(flags: &mut Vec<String>) {
         kept.push(flag);
     }
     *flags = kept;
+}
+
+fn is_empty(span: &Span) -> bool {
+    span.kind == Kind::Text && span.end - span.start == 2
+}
+
+fn shown(path: &Path) -> String {
+    String::from_utf8_lossy(&path.join(&b'.')).into_owned()
 }
 
 fn shortened(text: &str) -> String {

@@ -9,6 +9,8 @@ use crate::plan::text;
 /// Keys from the item down; a first one of `ENVELOPE` leads into what the item came in.
 pub type Path = Vec<Vec<u8>>;
 pub const ENVELOPE: &[u8] = b"^";
+/// Stands in a name of `into_context` for the point between two keys; no byte of UTF-8 is like it.
+pub const BELOW: u8 = 0xFE;
 
 /// The fields that are text or times of the event itself, in canonical order; `event` comes from the variant.
 pub const FIELDS: [&str; 7] = ["event_id", "event_time", "sent_time", "user_id", "device_id", "session_id", "platform"];
@@ -35,6 +37,9 @@ pub const RESERVED: [&str; 13] = [
     "hw",
 ];
 
+/// A key, and the name that stands in its place.
+pub type NewName = (Vec<u8>, Vec<u8>);
+
 /// A protocol's mapping.
 pub struct Mapping {
     /// Candidate source paths of each of `FIELDS`, the first that is there wins.
@@ -42,13 +47,19 @@ pub struct Mapping {
     /// The top-level key whose text names the variant; none where there is one variant only.
     pub discriminator: Option<Vec<u8>>,
     pub variants: HashMap<Vec<u8>, Variant>,
-    /// Top-level keys whose text is JSON, or base64 of JSON, and stands for what it holds.
-    pub unpack: Vec<Vec<u8>>,
+    /// Top-level keys whose text is JSON, or base64 of JSON, and the names under which what it holds stands in its place.
+    pub unpack: Vec<NewName>,
+    /// Paths without which an item is no event.
+    pub required: Vec<Path>,
+    /// Sources of the event's time that no clock is to put right; they go before those of `sources`.
+    pub true_time: Vec<Path>,
+    /// Ids are unique only together with the text there, which then goes before them and a `#`.
+    pub id_scope: Option<Path>,
     /// Whether numbers as times are s, ms, µs or ns, by how large they are; else they are ms.
     pub any_unit: bool,
     /// What becomes the context.
     pub context: Path,
-    /// Values that go into the context under a name, where that is not there.
+    /// Values that go into the context under a name, where that is not there; one with `BELOW` in it into an object there.
     pub into_context: Vec<(Path, Vec<u8>)>,
     pub rename: Rename,
     /// As `rename`, for properties.
@@ -72,10 +83,11 @@ pub struct Variant {
     pub into_properties: Vec<(Path, Vec<u8>)>,
 }
 
-pub enum EventName {
-    /// The text there, or the part of it with this number between separators.
-    From(Path, Option<(String, usize)>),
-    Constant(String),
+/// The first text that is there, or the part of it with this number between separators; else the constant.
+pub struct EventName {
+    pub from: Vec<Path>,
+    pub part: Option<(String, usize)>,
+    pub constant: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,10 +122,13 @@ impl Mapping {
             sources,
             discriminator: stored["discriminator"].as_str().map(|key| key.as_bytes().to_vec()),
             variants,
-            unpack: names(stored, "unpack")?,
+            unpack: unpacked_names(stored)?,
+            required: paths(&stored["required"])?,
+            true_time: paths(&stored["true_time"])?,
+            id_scope: if stored["id_scope"].is_null() { None } else { Some(path_of(&stored["id_scope"])?) },
             any_unit: stored["any_unit"].as_bool().unwrap_or_default(),
             context: if stored["context"].is_null() { vec![b"context".to_vec()] } else { path_of(&stored["context"])? },
-            into_context: pairs(stored, "into_context")?,
+            into_context: pairs(stored, "into_context")?.into_iter().map(|(path, name)| (path, nested(name))).collect(),
             rename: Rename::link(&stored["rename"])?,
             property_rename: Rename::link(&stored["property_rename"])?,
             rest: match stored["rest"].as_str() {
@@ -137,16 +152,10 @@ impl Variant {
             (Some(separator), Some(number)) => Some((separator.to_string(), number as usize)),
             _ => None,
         };
-        let event = match &stored["event_from"] {
-            Value::Null => EventName::Constant(text(stored, "event")?.to_string()),
-            from => EventName::From(path_of(from)?, part),
-        };
-        let properties = match &stored["properties"] {
-            Value::Null => Vec::new(),
-            one if one[0].is_string() => vec![path_of(one)?],
-            several => several.as_array().into_iter().flatten().map(path_of).collect::<Result<_, _>>()?,
-        };
-        Ok(Variant { event, properties, into_properties: pairs(stored, "into_properties")? })
+        let from = paths(&stored["event_from"])?;
+        let constant = if from.is_empty() { Some(text(stored, "event")?) } else { stored["event"].as_str() };
+        let event = EventName { from, part, constant: constant.map(str::to_string) };
+        Ok(Variant { event, properties: paths(&stored["properties"])?, into_properties: pairs(stored, "into_properties")? })
     }
 }
 
@@ -181,6 +190,30 @@ fn names(stored: &Value, name: &str) -> Result<Vec<Vec<u8>>, String> {
 /// `[[path, name], …]`
 fn pairs(stored: &Value, name: &str) -> Result<Vec<(Path, Vec<u8>)>, String> {
     stored[name].as_array().into_iter().flatten().map(|pair| Ok((path_of(&pair[0])?, name_of(&pair[1])?))).collect()
+}
+
+/// A path, or a list of paths.
+fn paths(stored: &Value) -> Result<Vec<Path>, String> {
+    if stored[0].is_string() {
+        return Ok(vec![path_of(stored)?]);
+    }
+    stored.as_array().into_iter().flatten().map(path_of).collect()
+}
+
+/// `["key", ["key", "name"], …]`
+fn unpacked_names(stored: &Value) -> Result<Vec<NewName>, String> {
+    let one = |entry: &Value| match entry {
+        Value::Array(_) => Ok((name_of(&entry[0])?, name_of(&entry[1])?)),
+        _ => Ok((name_of(entry)?, name_of(entry)?)),
+    };
+    stored["unpack"].as_array().into_iter().flatten().map(one).collect()
+}
+
+fn nested(mut name: Vec<u8>) -> Vec<u8> {
+    if let Some(point) = name.iter().position(|byte| *byte == b'.') {
+        name[point] = BELOW;
+    }
+    name
 }
 
 fn path_of(stored: &Value) -> Result<Path, String> {

@@ -290,3 +290,57 @@ fn a_broken_envelope_costs_only_itself() {
     let output = intake.run(body.as_bytes(), &request("grown", "envelopes")).unwrap();
     assert_eq!((output.accepted, output.dead), (2, 3), "{:?}", output.verdicts);
 }
+
+const NESTED: &str = r#"{"nested":{"list":"events","discriminator":"v","unpack":[["px","ue"],["pr","ue"]],
+    "fields":{"event_id":[["id"]],"event_time":[["made"]],"sent_time":[["sent"]]},"true_time":[["true"]],"id_scope":["source"],
+    "required":[["id"],["source"]],
+    "variants":{"1":{"event_from":[["name"],["attributes","name"]],"event":"other"},"2":{"event_from":["ue","name"],"properties":["ue","data"]}},
+    "into_context":[[["url"],"page.url"],[["lang"],"locale"],[["title"],"page.title"],[["ip"],"ip"]],"rest":"context"}}"#;
+
+fn nested(item: &str) -> Output {
+    let intake = Intake::link(PLAN.as_bytes(), NESTED.as_bytes(), LIMITS).unwrap();
+    intake.run(item.as_bytes(), &request("nested", "one")).unwrap()
+}
+
+#[test]
+fn objects_of_the_context_are_made_and_names_have_candidates() {
+    for (item, expected) in [
+        (
+            r#"{"v":1,"id":"a","source":"s","url":"u","lang":"de","title":"t","page.x":1,"wk":"wk_secret","w":"wk\u005fsecret"}"#,
+            &[
+                r#""event":"other""#,
+                r#""event_id":"s#a""#,
+                r#""context":{"locale":"de","source":"s","page.x":1,"page":{"url":"u","title":"t"}},"hw""#,
+            ][..],
+        ),
+        (r#"{"v":1,"id":7,"source":"s","name":"","attributes":{"name":"n"}}"#, &[r#""event":"n""#, r#""event_id":"s#7""#]),
+        (
+            r#"{"v":2,"id":"a","source":"s","pr":"{\"name\":\"n\",\"data\":{\"x\":1}}","px":"none"}"#,
+            &[r#""event":"n""#, r#""context":{"source":"s","px":"none"},"properties":{"x":1},"hw""#],
+        ),
+        (
+            r#"{"v":1,"id":"a","source":"s","made":10,"sent":2000000,"true":5}"#,
+            &[r#""event_time":5,"sent_time":2000000,"received_time":1000000,"context":{"source":"s","made":10},"hw""#],
+        ),
+        (r#"{"v":1,"id":"a","source":"s","made":10,"sent":20}"#, &[r#""event_time":999990,"#, r#""original_time":10"#]),
+    ] {
+        let output = nested(item);
+        assert_eq!(output.accepted, 1, "{:?}", output.verdicts);
+        let event = payloads(&output.records).remove(0);
+        assert!(expected.iter().all(|part| event.contains(part)) && !event.contains("secret"), "{event}");
+    }
+}
+
+#[test]
+fn what_lacks_a_required_text_is_a_dead_letter() {
+    for (item, detail) in [
+        (r#"{"v":1,"source":"s"}"#, "the event has no `id`"),
+        (r#"{"v":1,"id":"","source":"s"}"#, "the event has no `id`"),
+        (r#"{"v":1,"id":"a","source":{}}"#, "`source` of the event is no text"),
+    ] {
+        let expected = Dead { reason: "field_missing", detail: detail.to_string(), event: Some("other".to_string()) };
+        assert_eq!(nested(item).verdicts, [Verdict::Dead(expected)]);
+    }
+    let long = format!(r#"{{"v":1,"id":"{}","source":"{}"}}"#, "x".repeat(40), "y".repeat(40));
+    assert!(matches!(&nested(&long).verdicts[0], Verdict::Dead(dead) if dead.reason == "id_too_long"));
+}

@@ -7,6 +7,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::intake::canonical::{self, write_key};
+use crate::intake::mapping::NewName;
 use crate::intake::reading;
 use crate::intake::split::Piece;
 use crate::json::{self, Kind, Span};
@@ -17,7 +18,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The body with the items that have such members written anew behind it, where their pieces then are. What holds no JSON stays text.
-pub fn unpacked<'a>(body: &'a [u8], pieces: &mut [Piece], keys: &[Vec<u8>]) -> Cow<'a, [u8]> {
+pub fn unpacked<'a>(body: &'a [u8], pieces: &mut [Piece], keys: &[NewName]) -> Cow<'a, [u8]> {
     let mut all = Cow::Borrowed(body);
     if keys.is_empty() {
         return all;
@@ -32,18 +33,23 @@ pub fn unpacked<'a>(body: &'a [u8], pieces: &mut [Piece], keys: &[Vec<u8>]) -> C
     all
 }
 
-fn rewritten(body: &[u8], piece: &Piece, keys: &[Vec<u8>]) -> Option<Vec<u8>> {
+fn rewritten(body: &[u8], piece: &Piece, keys: &[NewName]) -> Option<Vec<u8>> {
     let members = canonical::members(body, Span { start: piece.start, end: piece.end, kind: Kind::Object });
-    let held: Vec<Option<Vec<u8>>> = members
+    let held: Vec<Option<(&[u8], Vec<u8>)>> = members
         .iter()
-        .map(|member| if keys.iter().any(|key| key == member.key.as_ref()) { held(body, member.value) } else { None })
+        .map(|member| {
+            let (_, name) = keys.iter().find(|(key, _)| key == member.key.as_ref())?;
+            Some((name.as_slice(), held(body, member.value)?))
+        })
         .collect();
     held.iter().any(Option::is_some).then(|| {
         let mut out = Vec::with_capacity(piece.end - piece.start);
         out.push(b'{');
         for (member, held) in members.iter().zip(&held) {
-            write_key(&member.key, &mut out);
-            out.extend_from_slice(held.as_deref().unwrap_or(&body[member.value.start..member.value.end]));
+            let as_it_stood = (member.key.as_ref(), &body[member.value.start..member.value.end]);
+            let (key, value) = held.as_ref().map_or(as_it_stood, |(name, value)| (*name, value.as_slice()));
+            write_key(key, &mut out);
+            out.extend_from_slice(value);
         }
         out.push(b'}');
         out

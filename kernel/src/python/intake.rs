@@ -9,6 +9,7 @@ use pyo3::types::PyBytes;
 
 use super::apart::apart;
 use crate::intake::counters::Counters;
+use crate::intake::otlp::{self, Unread};
 use crate::intake::{Intake, Limits, Output, Request, TooLarge, text_at};
 
 #[pyclass(name = "Intake", module = "headwater.kernel._native", frozen)]
@@ -166,6 +167,17 @@ impl IntakeCounters {
     }
 }
 
+/// The envelopes of an OTLP export request of logs; None where they would be larger than that.
+#[pyfunction]
+#[pyo3(signature = (body, *, protobuf, bytes_max))]
+fn otlp_envelopes<'py>(py: Python<'py>, body: &[u8], protobuf: bool, bytes_max: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    match apart(py, || otlp::envelopes(body, protobuf, bytes_max))? {
+        Ok(envelopes) => Ok(Some(PyBytes::new(py, &envelopes))),
+        Err(Unread::TooLarge) => Ok(None),
+        Err(Unread::Malformed(detail)) => Err(PyValueError::new_err(detail)),
+    }
+}
+
 /// The text at the first of the paths where there is one, or None.
 #[pyfunction]
 fn body_text(py: Python<'_>, body: &[u8], paths: Vec<Vec<String>>, list: &str) -> PyResult<Option<String>> {
@@ -176,5 +188,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyIntake>()?;
     m.add_class::<IntakeResult>()?;
     m.add_class::<IntakeCounters>()?;
+    m.add_function(wrap_pyfunction!(otlp_envelopes, m)?)?;
     m.add_function(wrap_pyfunction!(body_text, m)?)
 }

@@ -37,11 +37,16 @@ class DisconnectedError(Exception):
 
 
 class BodyError(ValueError):
-    """A body whose wrapping cannot be taken off: it becomes a dead letter as a whole. ``reason`` is the dead letter's."""
+    """A body whose wrapping cannot be taken off: it becomes a dead letter as a whole. ``reason`` is the dead letter's.
 
-    def __init__(self, reason: str, detail: str) -> None:
+    ``status`` is that of the answer; ``key`` the write key, where the wrapping had it all the same.
+    """
+
+    def __init__(self, reason: str, detail: str, status: int = 400, key: str | None = None) -> None:
         super().__init__(detail)
         self.reason = reason
+        self.status = status
+        self.key = key
 
 
 async def read(receive: Receive, headers: dict[bytes, bytes]) -> bytes:

@@ -179,7 +179,7 @@ class Collector:
     ) -> Answer:
         protocol, target = route.protocol, route.target
         if incoming.method == "OPTIONS":
-            return Answer(204, b"")
+            return Answer(204, b"", protocol.preflight(incoming))
         if incoming.method not in target.methods and not (incoming.method == "HEAD" and "GET" in target.methods):
             valid = ", ".join((*target.methods, "OPTIONS"))
             problem = Problem(405, "method_not_allowed", f"{incoming.path[:100]} takes {', '.join(target.methods)}")
@@ -231,7 +231,7 @@ class Collector:
             self._figures.drop("unsupported_encoding")
             raise ProblemError(Problem(415, "unsupported_encoding", "Content-Encoding is not known", "valid are gzip, identity"))
         body = await bodies.read(receive, incoming.headers)
-        if not body and incoming.method == "POST" and not incoming.query:
+        if not body and incoming.method == "POST" and not incoming.query and not request.endpoint.bodiless:
             self._figures.drop("empty_body")
             raise ProblemError(Problem(400, "empty_body", "the request has no body", "send at least one event"))
         # Some clients do not say that a body is gzip; nothing that is not begins like it.
@@ -290,11 +290,11 @@ class Collector:
             incoming.body = bodies.unpack(body) if packed else body
             unwrapped = request.protocol.unwrap(incoming, request.endpoint)
         except bodies.BodyError as error:
-            self._authenticate_by_body(request, None)
+            self._authenticate_by_body(request, error.key, None)
             return error
         if unwrapped.protocol:
             request.protocol = BY_NAME[unwrapped.protocol]
-        self._authenticate_by_body(request, unwrapped)
+        self._authenticate_by_body(request, unwrapped.key, unwrapped)
         return request.linked.intake.run(
             unwrapped.content,
             protocol=request.protocol.name,
@@ -303,16 +303,15 @@ class Collector:
             app=request.app,
             received_time=received_time,
             seed=bytes.fromhex(new_id()),
-            ip=request.ip if unwrapped.address else "",
-            user_agent=incoming.header(b"user-agent")[:1024],
+            ip=request.ip if unwrapped.address and not unwrapped.anonymous else "",
+            user_agent="" if unwrapped.anonymous else incoming.header(b"user-agent")[:1024],
             client_side=unwrapped.direct or b"origin" in incoming.headers,
             write_key=request.key,
         )
 
-    def _authenticate_by_body(self, request: _Request, unwrapped: Unwrapped | None) -> None:
+    def _authenticate_by_body(self, request: _Request, key: str | None, unwrapped: Unwrapped | None) -> None:
         if request.app:
             return
-        key = unwrapped.key if unwrapped else None
         if key is None and unwrapped and request.protocol.key_paths:
             key = body_text(unwrapped.content, request.protocol.key_paths, request.protocol.mapping.list)
         self._authenticate(request, key or "")
@@ -356,7 +355,7 @@ class Collector:
                 self._figures.drop("oversize")
             else:
                 self._figures.dead(outcome.reason)
-            raise ProblemError(Problem(400, outcome.reason, str(outcome)))
+            raise ProblemError(Problem(outcome.status, outcome.reason, str(outcome)))
         if outcome.too_large:
             what, limit = outcome.too_large
             self._figures.drop("body_too_large")

@@ -423,5 +423,11 @@ class IntakeCounters:
     def violations(self) -> list[tuple[str, str, str, int]]:
         """(app, event type, violation, events), in no order."""
 
+def otlp_envelopes(body: bytes, *, protobuf: bool, bytes_max: int) -> bytes | None:
+    """The log records of an OTLP export request as JSON: a list of envelopes, one for each scope, with `resource`, `schema_url`,
+    `scope` and the list `log_records`; attribute lists are objects, and names those of the Protobuf fields. What cannot be read
+    stands there as text. None where that were more than ``bytes_max``. Raises ValueError where the body as a whole cannot be read.
+    """
+
 def body_text(body: bytes, paths: Sequence[Sequence[str]], list: str) -> str | None:
     """The text at the first of ``paths`` where there is one, below a body that is an object, or below the first of its items."""

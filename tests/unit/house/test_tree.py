@@ -13,6 +13,8 @@ HOSTS_ALLOWED = re.compile(
     |(www\.)?duckdb\.org
     |(www\.)?segment\.com
     |api\.segment\.io
+    |docs\.snowplow\.io
+    |opentelemetry\.io
     |(www\.)?github\.com
     )$""",
     re.VERBOSE,

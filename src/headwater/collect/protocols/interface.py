@@ -17,13 +17,15 @@ Shape = Literal["envelope", "one", "events", "auto", "envelopes"]
 class Endpoint(msgspec.Struct, frozen=True):
     """A path that takes events; one step of it may be `{name}`. ``shape`` is how a body holds items: `envelope` (an object with a
     list), `one` (an object), `events` (a list, one object, or one object a line), `auto` (one of these), `envelopes` (a list of
-    envelopes). ``variant`` says what kind of items they are; "" where each says so.
+    envelopes). ``variant`` says what kind of items they are; "" where each says so. ``bodiless``: a POST without a body may be an
+    event all the same.
     """
 
     path: str
     shape: Shape
     variant: str = ""
     methods: tuple[str, ...] = ("POST",)
+    bodiless: bool = False
 
 
 class Incoming(msgspec.Struct):
@@ -51,7 +53,7 @@ class Unwrapped(msgspec.Struct, frozen=True):
 
     ``protocol``: whose mapping and answer count, where two share a path; "" for the endpoint's own. ``direct``: it comes from the
     user's own device, as a pixel does, so that address and user agent are the user's. ``address``: whether the client lets its
-    address be kept.
+    address be kept. ``anonymous``: it asks that nothing of its connection is kept.
     """
 
     content: bytes
@@ -61,6 +63,7 @@ class Unwrapped(msgspec.Struct, frozen=True):
     protocol: str = ""
     direct: bool = False
     address: bool = True
+    anonymous: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -76,11 +79,15 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
     A path is a tuple of keys from the item down; one that begins with "^" leads into the envelope. ``list``: the envelope's key
     for the items. ``fields``: candidate paths of canonical fields; the first that is there, not null and not "", wins.
+    ``true_time``: candidates for the event's time that go before those, and that no clock puts right. ``id_scope``: event ids are
+    unique only together with the text there, which then goes before them and a `#`. ``required``: paths of texts without which an
+    item is a dead letter.
     ``discriminator``: the key that names an item's variant. ``variants``: per variant `event` (a constant) or `event_from` (a
-    path) and, of its text, `event_part` (separator, number); `properties` (a path, or several, the first that is there wins);
-    `into_properties` (pairs of path and name).
-    ``unpack``: keys whose text is JSON, or base64 of JSON, and stands for what it holds. ``any_unit``: numbers as times are s,
-    ms, µs or ns by how large they are. ``context``: what becomes the context; ``into_context``: values that go there too.
+    path, or several; `event` is for where there is none) and, of its text, `event_part` (separator, number); `properties` (a
+    path, or several); `into_properties` (pairs of path and name). ``unpack``: keys whose text is JSON, or base64 of JSON; what
+    it holds stands in its place, under a name of its own where the key comes with one. ``any_unit``: numbers as times are s,
+    ms, µs or ns by how large they are. ``context``: what becomes the context; ``into_context``: values that go there too;
+    `page.url` is the key `url` of an object `page` there, where nobody sent one.
     ``rename``, ``property_rename``: new names of keys of the context and of the properties; None leaves one out. ``lift``:
     (path in the context, key), copied where that key is not there. ``dropped``: keys left out. ``envelope_sent``: the envelope's
     keys for the time of sending. ``rest``: where all other keys of an item go.
@@ -90,7 +97,10 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, tuple[Path, ...]]
     variants: dict[str, dict[str, Any]]
     discriminator: str | None = None
-    unpack: tuple[str, ...] = ()
+    unpack: tuple[str | tuple[str, str], ...] = ()
+    required: tuple[Path, ...] = ()
+    true_time: tuple[Path, ...] = ()
+    id_scope: Path | None = None
     any_unit: bool = False
     context: Path = ("context",)
     into_context: tuple[tuple[Path, str], ...] = ()
@@ -106,6 +116,10 @@ def _as_it_is(incoming: Incoming, endpoint: Endpoint) -> Unwrapped:
     return Unwrapped(incoming.body, endpoint.shape, endpoint.variant)
 
 
+def _no_headers(_: Incoming) -> tuple[tuple[bytes, bytes], ...]:
+    return ()
+
+
 class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     """A protocol. ``bearer``, ``basic``: whether these kinds of `Authorization` carry the write key; ``key_paths``: where a body
     may, below the envelope or else its first item.
@@ -113,7 +127,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     ``unwrap`` takes the wrapping off a body, be it a form, base64 or a query string; it raises `BodyError` where it cannot, and
     handles no event by itself. ``accept`` makes the answer of a body whose events are durable; ``refuse`` that of a request which
     failed as a whole. ``replies``: what else clients ask for. ``credentials``: browsers send cookies, so that answers name the
-    page's origin.
+    page's origin. ``preflight``: further headers of the answer to OPTIONS.
     """
 
     name: str
@@ -127,3 +141,4 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     refuse: Callable[[Problem, Incoming], Answer]
     replies: tuple[Reply, ...] = ()
     credentials: bool = False
+    preflight: Callable[[Incoming], tuple[tuple[bytes, bytes], ...]] = _no_headers
