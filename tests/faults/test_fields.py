@@ -188,8 +188,10 @@ def bits(name: str, data: bytes, every: bool = True) -> list[Damage]:
 
 
 def cuts(name: str, data: bytes, step: int) -> list[Damage]:
-    """Cut off at every so many bytes."""
-    return [Damage(name, data[:size], f"cut off at byte {size} of {len(data)}") for size in range(0, len(data), step)]
+    """Cut off at every so many bytes, and between any two frames."""
+    frames = {field.start for field in fields_of(data) if field.name.endswith(": magic")}
+    sizes = sorted({*range(0, len(data), step), *frames})
+    return [Damage(name, data[:size], f"cut off at byte {size} of {len(data)}") for size in sizes]
 
 
 def one_of_each(store: MemoryStorage) -> list[str]:

@@ -254,7 +254,7 @@ class Verification:
                 wrong.append((site, (None, f"the site does not answer: {e}")))
                 continue
             if fault is None and is_last:
-                fault = self._behind(site, number) or self._cut_short(site, number, one.end)
+                fault = self._behind(site, number) or self._cut_short(site, one)
             if fault is not None:
                 wrong.append((site, fault))
             elif whole is None:
@@ -281,11 +281,11 @@ class Verification:
             damage = tail.damage
         return _byte_of(CorruptLog(damage)), damage
 
-    def _cut_short(self, site: MemberSite, number: int, end: int) -> tuple[int, str] | None:
-        """An object that is put whole ends with a mark, so that here nothing can be torn."""
-        if site.appends or len(site.get(number)) == end:
+    def _cut_short(self, site: MemberSite, one: _Link) -> tuple[int, str] | None:
+        """An object that is put whole has a group and ends with a mark, so that here nothing can be torn."""
+        if site.appends or (len(site.get(one.segment.header.number)) == one.end > one.segment.start):
             return None
-        return end, "it was put whole, and no group follows here that is"
+        return one.end, "it was put whole, and no group follows here that is"
 
     def _walk(self, layout: Layout) -> Iterator[_Link | Finding]:
         """What counts, newest first; and segments of which no member has the header, so that what they follow is not known."""
