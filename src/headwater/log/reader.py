@@ -42,15 +42,16 @@ class Reader:
             owner = self._shards.owners.owner(topic, partition)
             assert owner is not None
             view = self._shards.views[owner]
-        layout = view.layout
-        try:
-            return self._read(view, topic, partition, offset, end, bytes_max)
-        except CorruptLog as e:
-            # What lay there may have been compacted or removed since this process looked, which a paused one may have missed.
-            view.layout = Layouts(view.name, self._sites, self._runtime).look()
-            if view.layout != layout:
+        while True:
+            layout = view.layout
+            try:
                 return self._read(view, topic, partition, offset, end, bytes_max)
-            return self._read_past(view, topic, partition, offset, bytes_max, e)
+            except CorruptLog as e:
+                # What lay there may have been compacted or removed since this process looked, which a paused one may have missed.
+                # Where nobody can tell, nothing is passed over.
+                view.layout = Layouts(view.name, self._sites, self._runtime).read()
+                if view.layout == layout:
+                    return self._read_past(view, topic, partition, offset, bytes_max, e)
 
     def _read(self, view: ShardView, topic: str, partition: int, offset: int, end: int, bytes_max: int) -> Fetch:
         part, at = self._found(view, topic, partition, offset, end)
