@@ -422,8 +422,8 @@ def test_any_bit_and_any_cut_on_the_only_site_is_found_and_never_believed(append
 
 @pytest.mark.slow
 @pytest.mark.parametrize("appends", [True, False])
-def test_any_bit_and_any_cut_on_one_site_is_repaired_from_another(appends: bool) -> None:
-    OneOfThree(appends).play(lambda name, data: [*bits(name, data), *cuts(name, data, step=1)])
+def test_a_bit_of_each_byte_and_any_cut_on_one_site_is_repaired_from_another(appends: bool) -> None:
+    OneOfThree(appends).play(lambda name, data: [*bits(name, data)[::7], *cuts(name, data, step=1)])
 
 
 def test_a_log_that_believes_damage_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ from headwater.core.errors import AppendInDoubt, LogError, LogUnavailable, Overt
 from headwater.core.limits import APPEND_DOUBT_S, CHECKPOINT_SEGMENTS_MAX, SEGMENT_BYTES_MAX, SITE_LOST_S, STORAGE_TIMEOUT_S
 from headwater.kernel import Block
 from headwater.log.interface import Commit, Produced
-from headwater.log.layout import Layouts
+from headwater.log.layout import Layout, Layouts
 from headwater.log.manifest import Manifest, decode_manifest, encode_manifest
 from headwater.log.member import MemberSite, put_same
-from headwater.log.readmission import admit
+from headwater.log.readmission import admit, bring_copies
 from headwater.log.runtime import Runtime
 from headwater.log.segment import Mark, Segment, SegmentHeader, encode_header, encode_mark, frame_checksum, link
 from headwater.log.storage import ObjectMissing, Storage, StorageFull, StorageUnavailable
@@ -40,6 +40,13 @@ class Group(NamedTuple):
     state: tuple[tuple[str, bytes], ...] = ()
     produced: tuple[Produced, ...] = ()
     closed: bool = False
+
+
+class Copied(NamedTuple):
+    """A site with an admission that no manifest names yet, and the layout whose compacted copies it has."""
+
+    site: MemberSite
+    layout: Layout
 
 
 class Committer:
@@ -262,7 +269,7 @@ class Committer:
         """The next commit begins a new segment, so that what is there can be copied while appends go on."""
         self.segment = None
 
-    def copy(self, storage: Storage) -> MemberSite:
+    def copy(self, storage: Storage) -> Copied:
         """Brings a site that left what it missed so far; it is no member yet. Another thread may commit meanwhile.
 
         Raises StorageUnavailable where the site or a majority does not answer, CorruptLog.
@@ -272,23 +279,31 @@ class Committer:
         manifests = [decode_manifest(entry.data, entry.number, self.shard) for entry in ledger.entries()]
         members = [member for manifest in reversed(manifests) for member in manifest.members]
         earlier = [member.admission for member in members if member.site == storage.name]
-        layout = Layouts(self.shard, self._sites, self._runtime).read()
-        return admit(self.members, storage, self._new_admission(), list(dict.fromkeys(earlier)), self._before, layout)
+        layout = self._layout()
+        bring_copies(self._sites.storages, storage, layout)
+        site = admit(self.members, storage, self._new_admission(), list(dict.fromkeys(earlier)), self._before, layout)
+        return Copied(site, layout)
+
+    def _layout(self) -> Layout:
+        return Layouts(self.shard, self._sites, self._runtime).read()
 
     def _new_admission(self) -> str:
         self._admissions += 1
         return f"{self.manifest.writer}-{self._admissions}"
 
-    def readmit(self, copied: MemberSite) -> None:
+    def readmit(self, copied: Copied) -> None:
         """Makes a site a member again, once it has what was appended since it was copied to. Appends wait meanwhile.
 
         Raises StorageUnavailable where the site or a majority does not answer, Overtaken, AppendInDoubt, CorruptLog.
         """
         ledger = ledger_of(self.shard, self._sites, self._runtime)
-        storage = copied.storage
+        storage = copied.site.storage
         number = self._epoch + 1
-        layout = Layouts(self.shard, self._sites, self._runtime).read()
-        site = admit(self.members, storage, self._new_admission(), [copied.admission], self._before, layout)
+        layout = self._layout()
+        bring_copies(self._sites.storages, storage, layout, but=copied.layout)
+        site = admit(self.members, storage, self._new_admission(), [copied.site.admission], self._before, layout)
+        if not copied.site.is_whole():
+            raise StorageUnavailable(f"{storage.name}: shard {self.shard} was erased there while it was being filled")
         # The segment that grew is left: the site has it as it is now.
         self.segment = None
         manifest = Manifest(self.shard, self.manifest.writer, (*self.manifest.members, site.member), self.manifest.host)
@@ -303,6 +318,8 @@ class Committer:
             self._over = e
             raise
         self._epoch, self.manifest, self.members = number, manifest, (*self.members, site)
+        # Who compacts looks for members after its layout holds; what held before this manifest did is seen here.
+        bring_copies(self._sites.storages, storage, self._layout(), but=layout)
 
     def _overtaken(self) -> Overtaken:
         return Overtaken(f"shard {self.shard} was taken over by another process; a shard has one writer at a time")

@@ -97,8 +97,11 @@ def damaged_objects(storage: Storage, shard: str, compacted: Compacted, index: C
 
 
 def repair_copy(sources: Sequence[Storage], storage: Storage, shard: str, compacted: Compacted) -> list[str]:
-    """Makes a site's copy whole; the objects that were not. Raises StorageUnavailable, CorruptLog where no source has them."""
-    index = whole_index([*sources, storage], shard, compacted)
+    """Makes a site's copy whole; the objects that were not. ``sources`` are all sites of the log.
+
+    Raises StorageUnavailable, CorruptLog where no source has them.
+    """
+    index = whole_index(sources, shard, compacted)
     damaged = damaged_objects(storage, shard, compacted, index)
     for name in damaged:
         data = whole_object(sources, shard, compacted, name)
@@ -112,6 +115,7 @@ def repair_copy(sources: Sequence[Storage], storage: Storage, shard: str, compac
 def whole_object(sources: Sequence[Storage], shard: str, compacted: Compacted, name: str) -> bytes:
     """An object of a copy from the first site that has it as the layout and the index say. Raises as `repair_copy` does."""
     first: LogError | None = None
+    silent: StorageUnavailable | None = None
     for source in sources:
         try:
             data = source.get(name)
@@ -123,10 +127,12 @@ def whole_object(sources: Sequence[Storage], shard: str, compacted: Compacted, n
             if checksum(data) == wanted and len(data) == compacted.parts[part]:
                 return data
             raise CorruptLog(f"{source.name}: {name}: its checksum does not fit its bytes")
-        except (CorruptLog, ObjectMissing, StorageUnavailable) as e:
+        except StorageUnavailable as e:
+            silent = silent or e
+        except (CorruptLog, ObjectMissing) as e:
             first = first or e
-    if isinstance(first, StorageUnavailable):
-        raise first
+    if silent is not None:
+        raise silent
     raise CorruptLog(f"shard {shard}: no site has {name} whole: {first}")
 
 

@@ -141,8 +141,7 @@ class Keeper:
         layout = Layouts(damage.shard, self._sites, self._runtime).read()
         for compacted in layout.compacted:
             if compacted.last == damage.number:
-                sources = [member.storage for member in members]
-                return ", ".join(repair_copy(sources, site.storage, damage.shard, compacted))
+                return ", ".join(repair_copy(self._sites.storages, site.storage, damage.shard, compacted))
         return "nothing: it is not in use any more"
 
     def _retention_of(self, topic: str) -> Retention:

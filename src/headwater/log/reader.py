@@ -77,10 +77,11 @@ class Reader:
             try:
                 return read(site)
             except (CorruptLog, ObjectMissing):
-                self._keeper.damaged(view, part, site)
+                if site in view.sites:
+                    self._keeper.damaged(view, part, site)
                 raise
 
-        return view.from_any(reads)
+        return view.from_any(reads, of_copy=part.copy is not None)
 
     def read_many(self, topic: str, offsets: Mapping[int, int], bytes_max: int) -> dict[int, Fetch]:
         """See `Log`."""

@@ -22,12 +22,10 @@ def admit(
     """A site with every segment up to ``last``, as far as it counts, under an admission that nobody used before.
 
     ``earlier`` are admissions of the same site, newest first: what it has of the same segments there is not copied.
-    What comes before the first segment that is there still, by the ``layout``, it gets as compacted copies.
+    What comes before the first segment that is there still, by the ``layout``, are compacted copies: see `bring_copies`.
     Raises StorageUnavailable, CorruptLog where no member has a segment whole.
     """
     shard = members[0].shard
-    for compacted in layout.compacted:
-        repair_copy([member.storage for member in members], storage, shard, compacted)
     old = next((site for site in (MemberSite(storage, shard, each) for each in earlier) if _opens(site)), None)
     chain: list[tuple[int, int]] = []
     held = 0  # How many of the oldest segments the earlier admission has.
@@ -54,6 +52,16 @@ def admit(
     if not site.open():
         raise StorageUnavailable(f"{storage.name}: {directory_of(shard, admission)}: erased while it was being filled")
     return site
+
+
+def bring_copies(sources: Sequence[Storage], storage: Storage, layout: Layout, but: Layout | None = None) -> None:
+    """Brings a site every compacted copy that the layout names, without those that the other one names.
+
+    ``sources`` are all sites of the log. Raises StorageUnavailable, CorruptLog where none of them has a copy whole.
+    """
+    for compacted in layout.compacted:
+        if but is None or compacted not in but.compacted:
+            repair_copy(sources, storage, layout.shard, compacted)
 
 
 def _opens(site: MemberSite) -> bool:

@@ -79,7 +79,7 @@ def _repair(finding: Finding, sites: Sites, runtime: Runtime) -> str:
         return f"put anew, as {finding.whole_at} has it"
     if finding.kind == "copy":
         compacted = Layouts(shard, sites, runtime).read().compacted[finding.number]
-        names = repair_copy([each.storage for each in open_members(shard, sites, runtime)], storage, shard, compacted)
+        names = repair_copy(sites.storages, storage, shard, compacted)
         return f"put anew: {', '.join(names) or 'nothing any more'}"
     members = open_members(shard, sites, runtime)
     site = next((member for member in members if member.name == finding.site), None)

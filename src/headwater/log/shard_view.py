@@ -23,7 +23,7 @@ from headwater.log.history import read_header, reader_of
 from headwater.log.layout import Compacted, Layout, part_name
 from headwater.log.member import MemberSite
 from headwater.log.segment import Index, Segment, SegmentHeader, Torn
-from headwater.log.storage import ObjectMissing
+from headwater.log.storage import ObjectMissing, Storage
 
 _log = structlog.get_logger()
 T = TypeVar("T")
@@ -59,11 +59,12 @@ class Run:
 class ShardView:
     """One shard, as this process may read it. Its log holds ``lock`` for `begin`, `add`, `show`; lookups take it themselves.
 
-    ``first`` is the name of the site to read from while it can be.
+    ``storages`` are all sites of its log; ``first`` is the name of the one to read from while it can be.
     """
 
-    def __init__(self, name: str, lock: threading.Lock, first: str = "") -> None:
+    def __init__(self, name: str, lock: threading.Lock, storages: Sequence[Storage] = (), first: str = "") -> None:
         self.name = name
+        self._storages = storages
         self._first = first
         self.sites: tuple[MemberSite, ...] = ()  # Members, the one to read from first.
         self.layout = Layout(name)
@@ -195,7 +196,7 @@ class ShardView:
         with self._loading:
             index = self._copies.get(compacted.id)
             if index is None:
-                index = self.from_any(lambda site: read_index(site.storage, self.name, compacted))
+                index = self.from_any(lambda site: read_index(site.storage, self.name, compacted), of_copy=True)
                 self._copies[compacted.id] = index
                 while len(self._copies) > COPIES_KNOWN_MAX:
                     self._copies.popitem(last=False)
@@ -287,19 +288,22 @@ class ShardView:
         """A segment by its header. Raises CorruptLog, StorageUnavailable."""
         return self.from_any(partial(_segment, number))
 
-    def from_any(self, read: Callable[[MemberSite], T]) -> T:
+    def from_any(self, read: Callable[[MemberSite], T], of_copy: bool = False) -> T:
         """What the first site gives that has it whole. Raises CorruptLog where none has, StorageUnavailable where one
         that may have it does not answer.
 
-        Such a site is asked last from then on, until the log puts them in order again.
+        Such a site is asked last from then on, until the log puts them in order again. A compacted copy, which has nothing that
+        does not count, is also looked for on sites that are no members: one that became a member while it was made may lack it.
         """
         first: LogError | None = None
         silent: StorageUnavailable | None = None
-        for site in self.sites:
+        for site in (*self.sites, *(self._others() if of_copy else ())):
             try:
                 return read(site)
             except StorageUnavailable as e:
                 silent = silent or e
+                if site not in self.sites:
+                    continue
                 self.sites = (*(other for other in self.sites if other is not site), site)
             except (CorruptLog, ObjectMissing) as e:
                 first = first or e
@@ -308,6 +312,10 @@ class ShardView:
         if isinstance(first, ObjectMissing):
             raise CorruptLog(f"shard {self.name}: {first}") from first
         raise first or StorageUnavailable(f"shard {self.name}: no site of it is known")
+
+    def _others(self) -> list[MemberSite]:
+        members = {site.name for site in self.sites}
+        return [MemberSite(storage, self.name, "") for storage in self._storages if storage.name not in members]
 
     def _keep(self, known: OrderedDict[int, T], number: int, value: T, most: int) -> None:
         known[number] = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from headwater.core.errors import CorruptLog, LogError
@@ -11,6 +11,7 @@ from headwater.log.follow import Shown
 from headwater.log.holdings import Owners
 from headwater.log.segment import Mark, Segment, SegmentHeader
 from headwater.log.shard_view import ShardView
+from headwater.log.storage import Storage
 
 if TYPE_CHECKING:
     from headwater.log.shard_writer import SharedWriter
@@ -19,20 +20,21 @@ if TYPE_CHECKING:
 class Shards:
     """The shards of a log. ``lock`` is for what they hold, ``changing`` for which there are, and while they are followed.
 
-    ``first`` names the site to read from while it can be.
+    ``storages`` are all sites of the log; ``first`` names the one to read from while it can be.
     """
 
-    def __init__(self, first: str) -> None:
+    def __init__(self, first: str, storages: Sequence[Storage]) -> None:
         self.lock = threading.Lock()
         self.changing = threading.RLock()
         self.owners = Owners()
         self.views: dict[str, ShardView] = {}
         self.writers: dict[str, SharedWriter] = {}
         self._first = first
+        self._storages = tuple(storages)
 
     def view(self, shard: str) -> ShardView:
         """The view of a shard; a new one where it was not known."""
-        return self.views.setdefault(shard, ShardView(shard, self.lock, self._first))
+        return self.views.setdefault(shard, ShardView(shard, self.lock, self._storages, self._first))
 
     def written(self) -> list[ShardView]:
         """Those that this process writes."""

@@ -73,7 +73,7 @@ class SharedLog:
         self._seen = threading.local()
         self._stop = threading.Event()
         self._topics = KnownTopics(sites, runtime)
-        self._shards = Shards(settings.first or sites.storages[0].name)
+        self._shards = Shards(settings.first or sites.storages[0].name, sites.storages)
         self.lock = self._shards.lock
         self.owners = self._shards.owners
         self.keeper = Keeper(sites, runtime, self._shards.written, settings.upkeep)

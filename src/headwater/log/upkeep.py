@@ -79,6 +79,8 @@ class Upkeep:
         deleted = self._delete()
         gone = self._expire()
         compacted = self._compact(force)
+        if compacted:
+            self._make_whole(self._layouts.last)  # A site may have become a member while the copy was made.
         self._mark(self._layouts.last)
         return Done(compacted, gone, deleted)
 
@@ -187,8 +189,7 @@ class Upkeep:
             for compacted in layout.compacted:
                 seen = (compacted.id, f"{member.name}/{member.admission}")
                 if seen not in self._checked:
-                    sources = [site.storage for site in self._view.sites]
-                    repair_copy(sources, member.storage, self._view.name, compacted)
+                    repair_copy(self._sites.storages, member.storage, self._view.name, compacted)
                     self._checked.add(seen)
         known = {compacted.id for compacted in layout.compacted}
         self._checked = {seen for seen in self._checked if seen[0] in known}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headwater.core.clock import set_wall_clock
 from headwater.core.errors import LogError
+from headwater.log import commit, compact
 from headwater.log.interface import AppendGroup
 from headwater.log.layout import Layouts
 from headwater.log.shared import LogSettings, SharedLog, open_log
@@ -16,6 +18,7 @@ from headwater.log.storage import Storage
 from headwater.log.topics import TopicRegistry, TopicSettings
 from headwater.log.upkeep import UpkeepSettings
 from headwater.testing.log_conformance import batch, read_all
+from headwater.testing.memory_storage import MemoryStorage
 from tests.unit.log.keeping import GRACE_S, Clock, contents, fill, open_at, storages
 
 
@@ -171,6 +174,77 @@ def test_a_site_that_comes_back_gets_the_copies(tmp_path: Path) -> None:
     log = open_at(alone, first="b")
     view = log.view_of("s-0")
     assert view.layout.compacted
+    assert contents(log) == before
+    log.close()
+
+
+def _back_at(sites: dict[str, Storage], patched: pytest.MonkeyPatch, module: object, name: str, tidies: bool) -> SharedLog:
+    """Site b, erased, becomes a member again while a compaction is about to end, whichever of the two is faster."""
+    sites["b"] = MemoryStorage("b", appends=False)
+    log = open_at(sites, Clock())
+    writer = log.writer("s-0")
+    assert writer.members == ("a", "c")
+    real = getattr(module, name)
+    done: list[bool] = []
+
+    def beside(*given: Any, **named: Any) -> Any:
+        if done:
+            return real(*given, **named)
+        patched.setattr(module, name, real)
+        if not tidies:
+            done.append(writer.readmit(log.sites.storages[1]))
+            return real(*given, **named)
+        found = real(*given, **named)
+        log.keeper.step(force=True)
+        done.append(log.keeper.figures.compacted > 0)
+        return found
+
+    patched.setattr(module, name, beside)
+    if tidies:
+        assert writer.readmit(log.sites.storages[1])
+    else:
+        log.keeper.step(force=True)
+    assert done == [True]
+    assert writer.members == ("a", "c", "b")
+    assert log.keeper.figures.failed == 0
+    return log
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "tidies"),
+    [
+        pytest.param(compact, "_complete", False, id="before the layout that names the copy is proposed"),
+        pytest.param(commit, "encode_manifest", True, id="before the manifest that names the site is proposed"),
+    ],
+)
+def test_a_site_that_comes_back_while_a_copy_is_made_gets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str, tidies: bool
+) -> None:
+    sites = storages("objects", tmp_path)
+    log = open_at(sites)
+    fill(log, 100)
+    before = contents(log)
+    log.close()
+    log = _back_at(sites, monkeypatch, module, name, tidies)
+    log.close()
+    alone = {"b": sites["b"], **{name: storages("objects", tmp_path)[name] for name in "ac"}}
+    log = open_at(alone, first="b")
+    assert log.view_of("s-0").layout.compacted
+    assert contents(log) == before
+    log.close()
+
+
+def test_a_member_that_lacks_a_copy_does_not_hide_it_from_readers(sites: dict[str, Storage]) -> None:
+    log = open_at(sites)
+    fill(log, 100)
+    before = contents(log)
+    log.close()
+    _tidy(sites, Clock())
+    log = open_at(sites)
+    for name in sites["a"].list("s-0/compacted"):
+        sites["a"].delete(f"s-0/compacted/{name}")
+    view = log.view_of("s-0")
+    view.read_from([site for site in view.sites if site.name == "a"])
     assert contents(log) == before
     log.close()
 
